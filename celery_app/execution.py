@@ -2,8 +2,8 @@
 
 A *program* is a function of ours that runs inside a sandboxed process and may call untrusted code
 (`celery_app.programs`). A task describes one run of a program as an `Order`; the zygote
-(`celery_app.zygote`) runs it and answers with a `Verdict`. Nothing in a verdict but its measures and
-its reason is to be trusted: the outputs are bytes that hostile code may have written.
+(`celery_app.zygote`) runs it and answers with a `Verdict`. Nothing in a verdict but its measures
+and its reason is to be trusted: the outputs are bytes that hostile code may have written.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """What the master and a runner must agree on, and nothing else.
 
 A *job* is what a runner receives when it claims a fold; an *outcome* is what it sends back.
-Both sides import this module, so it depends on pydantic and the standard library only. A change that
-an older peer would misread raises `PROTOCOL`; a runner with another number is refused at registration.
+Both sides import this module, so it depends on pydantic and the standard library only. A change
+that an older peer would misread raises `PROTOCOL`; a runner with another number is refused at
+registration.
 """
 
 from __future__ import annotations
@@ -97,7 +98,7 @@ class File(Message):
 
 
 class Dataset(Message):
-    """A dataset as a runner needs it: before the split its raw files, after it the split files too."""
+    """A dataset as a runner needs it: its raw files, and after the split the split files too."""
 
     id: int
     name: str
@@ -156,8 +157,8 @@ class UserLine(Message):
 class FoldOutcome(Message):
     """How a fold ended.
 
-    On the wire: the length of this JSON as 4 big-endian bytes, the JSON, then the predictions of the
-    whole training set and of the test set as C-order little-endian float64 (`pack_outcome`).
+    On the wire: the length of this JSON as 4 big-endian bytes, the JSON, then the predictions of
+    the whole training set and of the test set as C-order little-endian float64 (`pack_outcome`).
     """
 
     fold_id: int
