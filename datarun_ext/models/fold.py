@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, String
+from sqlalchemy import BigInteger, ForeignKey, Index, String
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from datarun_ext.models.base import Base, BigId
@@ -76,8 +76,14 @@ class SubmissionFold(Base):
     owner: Mapped[str] = mapped_column(String(150))
     priority: Mapped[Priority] = mapped_column(String(1), default=Priority.LOW)
     stage: Mapped[Stage] = mapped_column(String(10), default=Stage.QUEUED)
-    attempt: Mapped[int] = mapped_column(default=0)
-    """Fencing token: rises with every dispatch; whoever holds an older one changes nothing."""
+    attempt: Mapped[int] = mapped_column(BigInteger)
+    """Fencing token: rises with every dispatch; whoever holds an older one changes nothing.
+
+    It begins with the time in milliseconds, so that a fold which takes the id of a deleted one
+    never meets the attempts of its runners again.
+    """
+    tries: Mapped[int] = mapped_column(default=0)
+    """How often it was sent to a runner since it was submitted or run again."""
     task_id: Mapped[str | None] = mapped_column(String(40))
     runner_id: Mapped[int | None]
     runner_name: Mapped[str] = mapped_column(String(200), default="")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, String
+from sqlalchemy import BigInteger, ForeignKey, Index, String
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from datarun_ext.models.base import Base
@@ -43,7 +43,7 @@ class Task(Base):
     owner: Mapped[str] = mapped_column(String(150))
     arguments: Mapped[dict[str, Any]] = mapped_column(default=dict)
     state: Mapped[TaskState] = mapped_column(String(10), default=TaskState.PENDING)
-    attempt: Mapped[int] = mapped_column(default=0)
+    attempt: Mapped[int] = mapped_column(BigInteger, default=0)
     runner_id: Mapped[int | None]
     lease_until: Mapped[float | None]
     dispatched_at: Mapped[float | None]

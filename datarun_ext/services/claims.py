@@ -1,0 +1,147 @@
+"""What a runner is given: its number, a fold, a split."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session, joinedload, selectinload
+
+from datarun_ext.config import Settings
+from datarun_ext.errors import Fenced
+from datarun_ext.models import RawData, Runner, Stage, StoredFile, SubmissionFold, Task, TaskState
+from datarun_ext.protocol import Dataset, File, FoldJob, Registration, SplitJob
+from datarun_ext.services.database import now
+from datarun_ext.services.events import record
+from datarun_ext.services.limits import merge_limits
+from datarun_ext.services.principal import EVERYONE
+from datarun_ext.services.splits import task_event
+from datarun_ext.services.transitions import move
+
+FENCED = "This is no longer yours: it was sent again, cancelled, replaced or has ended. Drop it."
+
+
+def register(session: Session, *, registration: Registration) -> int:
+    runner = session.scalars(select(Runner).where(Runner.name == registration.name)).one_or_none()
+    if runner is None:
+        runner = Runner(name=registration.name)
+        session.add(runner)
+    runner.host, runner.pid = registration.host, registration.pid
+    runner.slots, runner.queues = registration.slots, ",".join(registration.queues)
+    runner.sandbox, runner.versions = registration.sandbox, dict(registration.versions)
+    runner.started = runner.last_beat = now()
+    session.flush()
+    runner_event(session, runner, alive=True)
+    return runner.id
+
+
+def runner_event(session: Session, runner: Runner, *, alive: bool) -> None:
+    """Record that a runner came or went."""
+    record(
+        session,
+        at=now(),
+        kind="runner",
+        ref=runner.id,
+        owner=EVERYONE,
+        data={
+            "id": runner.id,
+            "name": runner.name,
+            "slots": runner.slots,
+            "queues": runner.queues.split(","),
+            "sandbox": runner.sandbox,
+            "alive": alive,
+        },
+    )
+
+
+def claim_fold(
+    session: Session, *, runner_id: int, fold_id: int, attempt: int, settings: Settings
+) -> FoldJob:
+    name = session.scalar(select(Runner.name).where(Runner.id == runner_id))
+    started = now()
+    if not move(
+        session,
+        fold_id=fold_id,
+        to=Stage.RUNNING,
+        came_from=(Stage.DISPATCHED,),
+        attempt=attempt,
+        runner_id=runner_id,
+        runner_name=name or "",
+        started_at=started,
+        lease_until=started + settings.lease_s,
+    ):
+        raise Fenced(FENCED)
+    fold_limits, train_is, submission_id, raw_data_id = session.execute(
+        select(
+            SubmissionFold.limits,
+            SubmissionFold.train_is,
+            SubmissionFold.databoard_s_id,
+            SubmissionFold.raw_data_id,
+        ).where(SubmissionFold.databoard_sf_id == fold_id)
+    ).one()
+    dataset = session.get_one(RawData, raw_data_id, options=[selectinload(RawData.files)])
+    files = session.scalars(
+        select(StoredFile).where(StoredFile.submission_id == submission_id).order_by(StoredFile.id)
+    )
+    return FoldJob(
+        fold_id=fold_id,
+        attempt=attempt,
+        submission_id=submission_id,
+        dataset=_dataset(dataset, settings),
+        files=tuple(_file(file, settings) for file in files),
+        train_is=train_is,
+        n_train=dataset.n_train,
+        n_test=dataset.n_test,
+        limits=merge_limits(dataset.limits, fold_limits, settings=settings),
+    )
+
+
+def _dataset(dataset: RawData, settings: Settings) -> Dataset:
+    elements = (element.strip() for element in dataset.workflow_elements.split(","))
+    kind: Literal["custom", "standard"] = "custom" if dataset.is_custom else "standard"
+    return Dataset(
+        id=dataset.id,
+        name=dataset.name,
+        kind=kind,
+        target_column=dataset.target_column,
+        workflow_elements=tuple(element for element in elements if element),
+        files=tuple(_file(file, settings) for file in dataset.files),
+    )
+
+
+def _file(file: StoredFile, settings: Settings) -> File:
+    # A runner of the same machine reads the file where it lies.
+    url = Path(file.path).as_uri() if settings.embedded else None
+    return File(name=file.name, sha256=file.sha256, size=file.size, url=url)
+
+
+def claim_split(
+    session: Session, *, runner_id: int, task_id: str, attempt: int, settings: Settings
+) -> SplitJob:
+    task = session.get(Task, task_id, options=[joinedload(Task.raw_data)], with_for_update=True)
+    if task is None or task.state != TaskState.DISPATCHED or task.attempt != attempt:
+        raise Fenced(FENCED)
+    task.state, task.runner_id = TaskState.STARTED, runner_id
+    task.lease_until = now() + settings.lease_s
+    session.flush()
+    task_event(session, task)
+    dataset = task.raw_data
+    dataset_files = [file for file in dataset.files if not file.made_by_split]
+    message = _dataset(dataset, settings).model_copy(
+        update={"files": tuple(_file(file, settings) for file in dataset_files)}
+    )
+    return SplitJob(
+        task_id=task.id,
+        attempt=attempt,
+        dataset=message,
+        limits=merge_limits(dataset.limits, settings=settings),
+        **task.arguments,
+    )
+
+
+def own_task(session: Session, task_id: str, attempt: int) -> Task | None:
+    task = session.get(Task, task_id)
+    if task is None or task.state != TaskState.STARTED or task.attempt != attempt:
+        return None
+    return task

@@ -1,0 +1,303 @@
+"""Datasets: taken in whole or not at all, listed, looked into, deleted with what hangs on them."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session, selectinload
+
+from datarun_ext.config import Settings
+from datarun_ext.errors import InvalidField, NotAcceptable, NotFound
+from datarun_ext.models import RawData, StoredFile, SubmissionFold, Upload
+from datarun_ext.services.database import Database, now
+from datarun_ext.services.events import record
+from datarun_ext.services.files import clean_name, clean_names, hash_file, staging, write_all
+from datarun_ext.services.principal import Principal
+from datarun_ext.services.uploads import Uploads
+
+NAME_TAKEN = "RawData with this name already exists."
+SPECIFIC = "specific.py"
+MADE_BY_SPLIT = ("train.csv", "test.csv")
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewDataset:
+    """What a client sends to make a dataset: files by name, from up to three sources."""
+
+    name: str
+    target_column: str
+    workflow_elements: str
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    uploads: Mapping[str, str] = field(default_factory=dict)
+    """File name -> id of a finished upload."""
+    server_files: Mapping[str, Path] = field(default_factory=dict)
+    """File name -> a file of the server that the person may read."""
+    limits: Mapping[str, Any] = field(default_factory=dict)
+
+    def names(self) -> list[str]:
+        """Return the names of all files in the order in which they were sent."""
+        return [*self.files, *self.uploads, *self.server_files]
+
+
+class Datasets:
+    """Keeps datasets."""
+
+    def __init__(self, *, db: Database, settings: Settings, uploads: Uploads) -> None:
+        self.db = db
+        self.settings = settings
+        self.uploads = uploads
+
+    async def list(
+        self, *, who: Principal, limit: int | None = None, cursor: int = 0
+    ) -> Sequence[RawData]:
+        """Return the datasets that they may see, by id."""
+        return await self.db.read(_list, who=who, limit=limit, cursor=cursor)
+
+    async def get(self, *, who: Principal, raw_data_id: int) -> RawData:
+        """Return one dataset with its files and labels. Raises NotFound."""
+        return await self.db.read(visible, who=who, raw_data_id=raw_data_id)
+
+    async def counts(self, *, raw_data_id: int) -> dict[str, int]:
+        """Return how many folds of a dataset are in each stage."""
+        return await self.db.read(_counts, raw_data_id=raw_data_id)
+
+    async def create(self, *, who: Principal, new: NewDataset) -> RawData:
+        """Take in a dataset.
+
+        Raises
+        ------
+        InvalidField
+            If the name is taken, or a name of a file or an upload is wrong.
+        NotAcceptable
+            If there are several files and none is Python (`specific.py`).
+        NoSpace
+            If the disk is full.
+        """
+        targets = _targets(new)
+        if await self.db.read(_name_taken, name=new.name):
+            raise InvalidField("name", NAME_TAKEN)
+        uploads = [
+            await self._finished(who=who, upload_id=upload_id) for upload_id in new.uploads.values()
+        ]
+        sources = {
+            **{name: self.uploads.path(up) for name, up in zip(new.uploads, uploads, strict=True)},
+            **new.server_files,
+        }
+        with staging(self.settings.dataset_dir) as folder:
+            files = await asyncio.to_thread(_fill, folder, new, targets, sources)
+            try:
+                dataset = await self.db.write(
+                    _insert, who=who, new=new, files=files, folder=folder, uploads=uploads
+                )
+            except IntegrityError as error:
+                raise InvalidField("name", NAME_TAKEN) from error
+        for upload in uploads:
+            self.uploads.path(upload).unlink(missing_ok=True)
+        return dataset
+
+    async def delete(self, *, who: Principal, raw_data_id: int) -> None:
+        """Delete a dataset, its submissions and folds, and all their files.
+
+        Folds that run are ended by their runners as soon as they ask.
+        """
+        folders = await self.db.write(_delete, who=who, raw_data_id=raw_data_id)
+        await asyncio.to_thread(remove_folders, folders)
+
+    def server_file(self, *, root: Path, path: str) -> Path:
+        """Return a file below the Jupyter server's root folder.
+
+        Raises
+        ------
+        InvalidField
+            If there is none, or it is elsewhere (links are followed first).
+        """
+        try:
+            found = (root / path.lstrip("/")).resolve(strict=True)
+        except (OSError, ValueError) as error:
+            raise InvalidField("server_files", f"There is no file {path!r} here.") from error
+        if not found.is_relative_to(root.resolve()) or not found.is_file():
+            raise InvalidField("server_files", f"{path!r} is no file below the server's folder.")
+        return found
+
+    async def _finished(self, *, who: Principal, upload_id: str) -> Upload:
+        try:
+            upload = await self.uploads.get(who=who, upload_id=upload_id)
+        except NotFound as error:
+            raise InvalidField("uploads", f"There is no upload {upload_id!r}.") from error
+        if not upload.complete:
+            here = self.uploads.received(upload)
+            raise InvalidField(
+                "uploads",
+                f"Upload {upload_id!r} has {here} of {upload.size} bytes: send the rest first.",
+            )
+        return upload
+
+
+def visible(session: Session, *, who: Principal, raw_data_id: int) -> RawData:
+    """Return a dataset that they may see. Raises NotFound."""
+    dataset = session.get(RawData, raw_data_id, options=[selectinload(RawData.files)])
+    if dataset is None or not who.may_see(dataset.owner):
+        raise NotFound
+    assert dataset.labels is not None  # loads the deferred column while the session is open
+    return dataset
+
+
+def dataset_event(session: Session, dataset: RawData) -> None:
+    """Record that a dataset has changed."""
+    record(
+        session,
+        at=now(),
+        kind="rawdata",
+        ref=dataset.id,
+        owner=dataset.owner,
+        data={
+            "id": dataset.id,
+            "name": dataset.name,
+            "workflow_elements": dataset.workflow_elements,
+            "target_column": dataset.target_column,
+            "kind": "custom" if dataset.is_custom else "standard",
+            "split_state": dataset.split_state,
+            "split_error": dataset.split_error,
+            "n_train": dataset.n_train,
+            "n_test": dataset.n_test,
+        },
+    )
+
+
+def remove_folders(folders: Sequence[Path]) -> None:
+    """Remove folders; each vanishes at once from its place and then, slowly, from the disk."""
+    for folder in folders:
+        gone = folder.with_name(f".gone-{uuid.uuid4().hex}")
+        try:
+            folder.rename(gone)
+        except FileNotFoundError:
+            continue
+        shutil.rmtree(gone, ignore_errors=True)
+
+
+def _targets(new: NewDataset) -> dict[str, str]:
+    """Map each name that was sent to the name it is kept under."""
+    names = new.names()
+    clean_name(new.name, field="name")
+    clean_names(names)
+    if not names:
+        raise InvalidField("files", "This field may not be empty: send at least one file.")
+    if len(names) == 1:
+        return {names[0]: f"{new.name}.csv"}
+    python = [name for name in names if name.endswith(".py")]
+    if not python:
+        msg = (
+            "Submit a specific.py (with prepare_data, get_train_data, get_test_data, "
+            "train_submission and test_submission) when submitting several files"
+        )
+        raise NotAcceptable(msg)
+    code = SPECIFIC if SPECIFIC in python else python[0]
+    targets = {name: SPECIFIC if name == code else name for name in names}
+    reserved = [name for name in targets.values() if name in MADE_BY_SPLIT]
+    if reserved and len(set(targets.values())) != len(targets):
+        raise InvalidField("files", f"{reserved[0]!r} stands twice.")
+    return targets
+
+
+def _fill(
+    folder: Path, new: NewDataset, targets: Mapping[str, str], sources: Mapping[str, Path]
+) -> list[StoredFile]:
+    write_all(folder, {targets[name]: data for name, data in new.files.items()})
+    for name, source in sources.items():
+        target = folder / targets[name]
+        if name in new.uploads:
+            try:
+                os.link(source, target)
+                continue
+            except OSError:
+                pass  # a file system without links, or another one: copy
+        shutil.copyfile(source, target)
+    files = []
+    for name in targets.values():
+        sha256, size = hash_file(folder / name)
+        files.append(StoredFile(name=name, sha256=sha256, size=size))
+    return files
+
+
+def _name_taken(session: Session, *, name: str) -> bool:
+    return session.scalar(select(RawData.id).where(RawData.name == name)) is not None
+
+
+def _insert(
+    session: Session,
+    *,
+    who: Principal,
+    new: NewDataset,
+    files: list[StoredFile],
+    folder: Path,
+    uploads: Sequence[Upload],
+) -> RawData:
+    dataset = RawData(
+        name=new.name,
+        target_column=new.target_column,
+        workflow_elements=new.workflow_elements,
+        owner=who.name,
+        is_custom=len(files) > 1,
+        limits=dict(new.limits),
+        labels={},
+        created=now(),
+        files=files,
+    )
+    session.add(dataset)
+    session.flush()
+    place = folder.parent / str(dataset.id)
+    dataset.files_path = str(place)
+    for file in files:
+        file.path = str(place / file.name)
+    dataset_event(session, dataset)
+    for upload in uploads:
+        session.delete(session.merge(upload))
+    session.flush()
+    remove_folders([place])
+    folder.rename(place)
+    return dataset
+
+
+def _list(session: Session, *, who: Principal, limit: int | None, cursor: int) -> Sequence[RawData]:
+    query = select(RawData).options(selectinload(RawData.files)).order_by(RawData.id)
+    if not who.is_superuser:
+        query = query.where(RawData.owner == who.name)
+    return session.scalars(query.where(RawData.id > cursor).limit(limit)).all()
+
+
+def _counts(session: Session, *, raw_data_id: int) -> dict[str, int]:
+    query = (
+        select(SubmissionFold.stage, func.count())
+        .where(SubmissionFold.raw_data_id == raw_data_id)
+        .group_by(SubmissionFold.stage)
+    )
+    return {str(stage): count for stage, count in session.execute(query)}
+
+
+def _delete(session: Session, *, who: Principal, raw_data_id: int) -> list[Path]:
+    from datarun_ext.models import Submission
+
+    dataset = visible(session, who=who, raw_data_id=raw_data_id)
+    paths = session.scalars(
+        select(Submission.files_path).where(Submission.raw_data_id == raw_data_id)
+    ).all()
+    record(
+        session,
+        at=now(),
+        kind="rawdata",
+        ref=dataset.id,
+        owner=dataset.owner,
+        data={"id": dataset.id, "deleted": True},
+    )
+    session.delete(dataset)
+    session.flush()
+    return [Path(path) for path in (dataset.files_path, *paths) if path]

@@ -1,0 +1,180 @@
+"""The runners' door: they introduce themselves, claim work, show signs of life, hand in results.
+
+Whatever a runner says is checked against the attempt that it was given; what is not its own any
+more raises `Fenced` and changes nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from datarun_ext.config import Settings
+from datarun_ext.errors import BadRequest, Conflict, Fenced, NotFound
+from datarun_ext.models import (
+    RawData,
+    Runner,
+    StoredFile,
+)
+from datarun_ext.protocol import (
+    PROTOCOL,
+    FoldJob,
+    FoldProgress,
+    Registered,
+    Registration,
+    SplitJob,
+    SplitOutcome,
+    SplitProgress,
+    unpack_outcome,
+)
+from datarun_ext.services.claims import FENCED, claim_fold, claim_split, own_task, register
+from datarun_ext.services.database import Database, now
+from datarun_ext.services.events import EventHub, LogText
+from datarun_ext.services.files import clean_name
+from datarun_ext.services.results import (
+    commit_fold,
+    commit_split,
+    facts_of,
+    judge,
+    made_path,
+)
+
+
+class Gate:
+    """Serves runners."""
+
+    def __init__(
+        self, *, db: Database, settings: Settings, hub: EventHub, wake: Callable[[], None]
+    ) -> None:
+        self.db = db
+        self.settings = settings
+        self.hub = hub
+        self._wake = wake
+
+    async def register(self, *, registration: Registration) -> Registered:
+        """Let a runner in.
+
+        Raises
+        ------
+        Conflict
+            If it speaks another version of the protocol.
+        """
+        if registration.protocol != PROTOCOL:
+            msg = (
+                f"Runner {registration.name} speaks protocol {registration.protocol}, this master "
+                f"{PROTOCOL}: install the same version of datarun on both."
+            )
+            raise Conflict(msg)
+        runner_id = await self.db.write(register, registration=registration)
+        self._wake()
+        return Registered(
+            runner_id=runner_id,
+            heartbeat_s=self.settings.heartbeat_s,
+            lease_s=self.settings.lease_s,
+        )
+
+    async def beat(self, *, runner_id: int) -> None:
+        """Note that a runner is alive. Raises NotFound if it must register again."""
+
+        def work(session: Session) -> bool:
+            runner = session.get(Runner, runner_id)
+            if runner is not None:
+                runner.last_beat = now()
+            return runner is not None
+
+        if not await self.db.write(work):
+            raise NotFound
+
+    async def claim_fold(self, *, runner_id: int, fold_id: int, attempt: int) -> FoldJob:
+        """Give a runner the fold that a message announced to it. Raises Fenced."""
+        job = await self.db.write(
+            claim_fold,
+            runner_id=runner_id,
+            fold_id=fold_id,
+            attempt=attempt,
+            settings=self.settings,
+        )
+        self._wake()
+        return job
+
+    async def claim_split(self, *, runner_id: int, task_id: str, attempt: int) -> SplitJob:
+        """Give a runner the split that a message announced to it. Raises Fenced."""
+        return await self.db.write(
+            claim_split,
+            runner_id=runner_id,
+            task_id=task_id,
+            attempt=attempt,
+            settings=self.settings,
+        )
+
+    async def fold_progress(self, *, progress: FoldProgress) -> bool:
+        """Renew a fold's lease and show how far it is; False if the runner must end it."""
+        owner = await self.db.write(
+            _fold_progress, progress=progress, lease_s=self.settings.lease_s
+        )
+        if owner is not None and progress.log:
+            self.hub.say(LogText(progress.fold_id, progress.attempt, owner, progress.log))
+        return owner is not None
+
+    async def split_progress(self, *, progress: SplitProgress) -> bool:
+        """Renew a split's lease; False if the runner must end it."""
+
+        def work(session: Session) -> bool:
+            task = own_task(session, progress.task_id, progress.attempt)
+            if task is not None:
+                task.lease_until = now() + self.settings.lease_s
+            return task is not None
+
+        return await self.db.write(work)
+
+    async def fold_result(self, *, body: bytes) -> None:
+        """Commit how a fold ended. When this returns, it is in the database.
+
+        Raises
+        ------
+        BadRequest
+            If the body is broken.
+        Fenced
+            If the fold is not the runner's any more.
+        """
+        try:
+            outcome, full_train, test = unpack_outcome(body)
+        except ValueError as error:
+            raise BadRequest(str(error)) from error
+        facts = await self.db.read(facts_of, fold_id=outcome.fold_id, attempt=outcome.attempt)
+        if facts is None:
+            return
+        outcome, values = await asyncio.to_thread(judge, outcome, full_train, test, *facts)
+        await self.db.write(commit_fold, outcome=outcome, values=values)
+        self._wake()
+
+    async def split_result(self, *, outcome: SplitOutcome) -> None:
+        """Commit how a split ended. Raises Fenced."""
+        await self.db.write(commit_split, outcome=outcome)
+        self._wake()
+
+    async def blob(self, *, sha256: str) -> Path:
+        """Return where a file of that content is. Raises NotFound."""
+        query = select(StoredFile.path).where(StoredFile.sha256 == sha256)
+        paths = await self.db.read(lambda session: session.scalars(query).all())
+        for path in map(Path, paths):
+            if path.is_file():
+                return path
+        raise NotFound
+
+    async def made_file(self, *, task_id: str, attempt: int, raw_data_id: int, name: str) -> Path:
+        """Return where a running split may put a file that it made. Raises Fenced."""
+        clean_name(name, field="name")
+
+        def work(session: Session) -> str:
+            task = own_task(session, task_id, attempt)
+            if task is None or task.raw_data_id != raw_data_id:
+                raise Fenced(FENCED)
+            return session.get_one(RawData, raw_data_id).files_path
+
+        folder = Path(await self.db.read(work))
+        return made_path(folder, name, task_id, attempt)

@@ -1,0 +1,245 @@
+"""What brings back work that nobody does any more: expired leases, lost messages, dead runners.
+
+A fault of the platform is retried, at most three times; a fault of the submission never is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+from collections.abc import Callable, Collection
+from typing import Any
+
+from sqlalchemy import delete, or_, select, update
+from sqlalchemy.orm import Session
+
+from datarun_ext.config import Settings
+from datarun_ext.models import (
+    RUNNING,
+    Event,
+    Lock,
+    RawData,
+    Runner,
+    SplitState,
+    Stage,
+    SubmissionFold,
+    Task,
+    TaskState,
+)
+from datarun_ext.protocol import Reason
+from datarun_ext.services.database import Database, now
+from datarun_ext.services.datasets import dataset_event
+from datarun_ext.services.events import KEPT, newest_seq
+from datarun_ext.services.files import remove_stale
+from datarun_ext.services.submit import split_failed
+from datarun_ext.services.transitions import fail, requeue
+
+log = logging.getLogger("datarun.reconcile")
+
+TRIES = 3
+UNCLAIMED_S = 60.0
+"""Seconds after which a message that nobody took, while a runner is alive, counts as lost."""
+LEADER = "reconciler"
+STALE_S = 3600.0
+
+
+class Reconciler:
+    """Looks every few seconds for what is stuck. Of several masters one does it at a time."""
+
+    def __init__(self, *, db: Database, settings: Settings, wake: Callable[[], None]) -> None:
+        self.db = db
+        self.settings = settings
+        self._wake = wake
+        self._holder = f"{socket.gethostname()}:{os.getpid()}:{id(self)}"
+
+    async def run(self) -> None:
+        """Look again and again, until cancelled."""
+        while True:
+            try:
+                await self.look()
+            except Exception:
+                log.exception("Reconciling failed; trying again in %s s", self.settings.reconcile_s)
+            await asyncio.sleep(self.settings.reconcile_s)
+
+    async def look(self) -> int:
+        """Send again what is stuck; return how many folds and splits that were."""
+        if not await self.db.read(self._something_is_open):
+            return 0
+        count = await self.db.write(self._look)
+        if count:
+            self._wake()
+        return count
+
+    async def tidy(self) -> None:
+        """Remove half-written files of servers that were killed, and events of long ago."""
+        for folder in (self.settings.dataset_dir, self.settings.submission_dir):
+            await asyncio.to_thread(remove_stale, folder, older_than_s=STALE_S, now=now())
+        await self.db.write(_prune_events)
+
+    async def runner_died(self, *, host: str, pid: int) -> int:
+        """Send again at once what a runner held that is known to be dead."""
+
+        def work(session: Session) -> int:
+            query = select(Runner).where(Runner.host == host, Runner.pid == pid)
+            runner = session.scalars(query).one_or_none()
+            if runner is None:
+                return 0
+            count = _reclaim(
+                session,
+                SubmissionFold.runner_id == runner.id,
+                Task.runner_id == runner.id,
+                why=f"Runner {runner.name} died.",
+            )
+            session.delete(runner)
+            return count
+
+        count = await self.db.write(work)
+        self._wake()
+        return count
+
+    async def messages_lost(self) -> int:
+        """Send again all that was announced to a broker that has lost its memory."""
+
+        def work(session: Session) -> int:
+            return _unannounce(session, before=now() + 1)
+
+        count = await self.db.write(work)
+        self._wake()
+        return count
+
+    def _something_is_open(self, session: Session) -> bool:
+        folds = select(SubmissionFold.databoard_sf_id).where(
+            SubmissionFold.stage.in_((Stage.DISPATCHED, *RUNNING))
+        )
+        tasks = select(Task.id).where(Task.state.in_((TaskState.DISPATCHED, TaskState.STARTED)))
+        return any(session.scalar(query.limit(1)) is not None for query in (folds, tasks))
+
+    def _look(self, session: Session) -> int:
+        if not self._lead(session):
+            return 0
+        count = _reclaim(
+            session,
+            SubmissionFold.lease_until < now(),
+            Task.lease_until < now(),
+            why=f"Its runner gave no sign for {self.settings.lease_s:g} s.",
+        )
+        if _some_runner(session, alive_since=now() - self.settings.lease_s):
+            count += _unannounce(session, before=now() - UNCLAIMED_S)
+        return count
+
+    def _lead(self, session: Session) -> bool:
+        until = now() + 2 * self.settings.reconcile_s + 1
+        taken: Any = session.execute(
+            update(Lock)
+            .where(Lock.name == LEADER, or_(Lock.holder == self._holder, Lock.until < now()))
+            .values(holder=self._holder, until=until)
+        )
+        if taken.rowcount:
+            return True
+        if session.get(Lock, LEADER) is None:
+            session.add(Lock(name=LEADER, holder=self._holder, until=until))
+            session.flush()
+            return True
+        return False
+
+
+def platform_fault(
+    session: Session, *, fold_id: int, attempt: int | None, came_from: Collection[Stage], why: str
+) -> bool:
+    """Send a fold again after a fault of the platform, or give it up after the third."""
+    faults = session.scalar(
+        select(SubmissionFold.platform_faults).where(SubmissionFold.databoard_sf_id == fold_id)
+    )
+    if faults is None:
+        return False
+    if faults + 1 < TRIES:
+        return requeue(
+            session, fold_id=fold_id, attempt=attempt, came_from=came_from, faults=faults + 1
+        )
+    detail = (
+        f"Runner lost {TRIES} times; the last time: {why} Run it again; if that fails too, "
+        "the fold may need more memory than the runners have."
+    )
+    return fail(
+        session,
+        fold_id=fold_id,
+        attempt=attempt,
+        came_from=came_from,
+        reason=Reason.RUNNER_LOST,
+        detail=detail,
+        log_messages=f"{detail}\n - ERROR(train)",
+        platform_faults=faults + 1,
+    )
+
+
+def task_fault(session: Session, *, task: Task, why: str) -> None:
+    """Send a split again after a fault of the platform, or give it up after the third."""
+    task.platform_faults += 1
+    task.lease_until = task.runner_id = task.dispatched_at = None
+    if task.platform_faults < TRIES:
+        task.state = TaskState.PENDING
+        return
+    task.state, task.reason, task.ended_at = TaskState.FAILURE, Reason.RUNNER_LOST, now()
+    task.message = f"Runner lost {TRIES} times; the last time: {why} Ask for the split again."
+    dataset = session.get_one(RawData, task.raw_data_id)
+    dataset.split_state, dataset.split_error = SplitState.ERROR, task.message
+    session.flush()
+    dataset_event(session, dataset)
+    for fold_id in session.scalars(
+        select(SubmissionFold.databoard_sf_id).where(
+            SubmissionFold.raw_data_id == dataset.id, SubmissionFold.stage == Stage.WAITING
+        )
+    ).all():
+        fail(
+            session,
+            fold_id=fold_id,
+            reason=Reason.DATA_ERROR,
+            detail=split_failed(dataset),
+            log_messages=f"{task.message} - ERROR(split data)",
+            came_from=(Stage.WAITING,),
+        )
+
+
+def _reclaim(session: Session, which_folds: Any, which_tasks: Any, *, why: str) -> int:
+    folds = session.execute(
+        select(SubmissionFold.databoard_sf_id, SubmissionFold.attempt).where(
+            SubmissionFold.stage.in_(RUNNING), which_folds
+        )
+    ).all()
+    for fold_id, attempt in folds:
+        log.warning("Fold %s is sent again. %s", fold_id, why)
+        platform_fault(session, fold_id=fold_id, attempt=attempt, came_from=RUNNING, why=why)
+    tasks = session.scalars(select(Task).where(Task.state == TaskState.STARTED, which_tasks)).all()
+    for task in tasks:
+        log.warning("Split %s is sent again. %s", task.id, why)
+        task_fault(session, task=task, why=why)
+    return len(folds) + len(tasks)
+
+
+def _unannounce(session: Session, *, before: float) -> int:
+    """Put what was announced and never claimed back into the queue; it was nobody's fault."""
+    folds = session.execute(
+        select(SubmissionFold.databoard_sf_id, SubmissionFold.platform_faults).where(
+            SubmissionFold.stage == Stage.DISPATCHED, SubmissionFold.dispatched_at < before
+        )
+    ).all()
+    for fold_id, faults in folds:
+        requeue(
+            session, fold_id=fold_id, attempt=None, came_from=(Stage.DISPATCHED,), faults=faults
+        )
+    tasks = session.scalars(
+        select(Task).where(Task.state == TaskState.DISPATCHED, Task.dispatched_at < before)
+    ).all()
+    for task in tasks:
+        task.state = TaskState.PENDING
+    return len(folds) + len(tasks)
+
+
+def _some_runner(session: Session, *, alive_since: float) -> bool:
+    return session.scalar(select(Runner.id).where(Runner.last_beat >= alive_since)) is not None
+
+
+def _prune_events(session: Session) -> None:
+    session.execute(delete(Event).where(Event.seq < newest_seq(session) - KEPT))

@@ -1,0 +1,223 @@
+"""What a runner hands in: how far a fold is, how a fold or a split ended."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session, undefer_group
+
+from datarun_ext.codecs import pack, unpack_indices
+from datarun_ext.errors import Fenced
+from datarun_ext.models import FINAL, RUNNING, RawData, Stage, StoredFile, SubmissionFold
+from datarun_ext.protocol import (
+    FoldOutcome,
+    FoldProgress,
+    Labels,
+    Measure,
+    Phase,
+    Reason,
+    SplitOutcome,
+)
+from datarun_ext.services.claims import FENCED, own_task
+from datarun_ext.services.database import now
+from datarun_ext.services.files import clean_name
+from datarun_ext.services.reconcile import platform_fault, task_fault
+from datarun_ext.services.scores import fold_scores
+from datarun_ext.services.splits import end_split
+from datarun_ext.services.transitions import fail, move
+
+OUTPUT_MAX = 256 * 1024
+"""Characters of a running fold's output kept until the runner sends its first and last part."""
+PHASES = {
+    Phase.TRAIN: (Stage.RUNNING, Stage.TRAINED),
+    Phase.VALIDATION: (Stage.TRAINED, Stage.VALIDATED),
+}
+
+
+def fold_progress(session: Session, *, progress: FoldProgress, lease_s: float) -> str | None:
+    own = (
+        SubmissionFold.databoard_sf_id == progress.fold_id,
+        SubmissionFold.attempt == progress.attempt,
+        SubmissionFold.stage.in_(RUNNING),
+    )
+    values: dict[str, Any] = {"lease_until": now() + lease_s}
+    if progress.log:
+        output = session.scalar(select(SubmissionFold.output).where(*own)) or ""
+        if len(output) < OUTPUT_MAX:
+            values["output"] = output + progress.log
+    owner = session.execute(
+        update(SubmissionFold)
+        .where(*own)
+        .values(**values)
+        .returning(SubmissionFold.owner)
+        .execution_options(synchronize_session=False)
+    ).scalar_one_or_none()
+    if owner is not None:
+        _phases_done(session, progress.fold_id, progress.attempt, progress.done, progress.measures)
+    return owner
+
+
+def _phases_done(
+    session: Session,
+    fold_id: int,
+    attempt: int,
+    done: Sequence[Phase],
+    measures: dict[Phase, Measure],
+) -> None:
+    for phase, (before, after) in PHASES.items():
+        if phase in done:
+            move(
+                session,
+                fold_id=fold_id,
+                to=after,
+                came_from=(before,),
+                attempt=attempt,
+                **_measured(measures, phase),
+            )
+
+
+def _measured(measures: dict[Phase, Measure], *phases: Phase) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for phase in phases:
+        if phase in measures:
+            values[f"{phase}_time"] = measures[phase].wall_s
+            values[f"{phase}_cpu_time"] = measures[phase].cpu_s
+            values[f"{phase}_memory"] = measures[phase].memory_kb
+    return values
+
+
+Facts = tuple[int, int, Labels, str]
+
+
+def facts_of(session: Session, *, fold_id: int, attempt: int) -> Facts | None:
+    """Return what a result is judged by; None if this very result is committed already."""
+    fold = session.get(SubmissionFold, fold_id, options=[undefer_group("indices")])
+    if fold is not None and fold.attempt == attempt and fold.stage in FINAL:
+        if fold.reason == Reason.CANCELLED:
+            raise Fenced(FENCED)
+        return None
+    if fold is None or fold.attempt != attempt or fold.stage not in RUNNING:
+        raise Fenced(FENCED)
+    row = session.execute(
+        select(RawData.n_train, RawData.n_test, RawData.labels).where(
+            RawData.id == fold.raw_data_id
+        )
+    ).one()
+    return row.n_train, row.n_test, Labels.model_validate(row.labels or {}), fold.test_is
+
+
+def judge(
+    outcome: FoldOutcome, full_train: bytes, test: bytes, *facts: Any
+) -> tuple[FoldOutcome, dict[str, Any]]:
+    """Check predictions and compute their scores. Any thread."""
+    n_train, n_test, labels, test_is = facts
+    if outcome.reason is not None:
+        return outcome, {}
+    arrays = {}
+    for name, data, shape, rows, phase in (
+        ("full train", full_train, outcome.full_train_shape, n_train, Phase.VALIDATION),
+        ("test", test, outcome.test_shape, n_test, Phase.TEST),
+    ):
+        array = np.frombuffer(data, dtype="<f8").reshape(shape or (0,))
+        wrong = ""
+        if len(array) != rows:
+            wrong = f"Wrong {name} prediction size: \n{len(array)} instead of {rows} "
+        elif not np.isfinite(array).all():
+            bad = int(np.size(array) - np.isfinite(array).sum())
+            wrong = f"The {name} predictions have {bad} values that are not finite (NaN or inf)."
+        if wrong:
+            failed = {"reason": Reason.BAD_OUTPUT, "phase": phase, "detail": wrong}
+            return outcome.model_copy(update=failed), {}
+        arrays[name] = array
+    indices = unpack_indices(test_is)
+    return outcome, {
+        "full_train_predictions": pack(full_train),
+        "full_train_predictions_shape": list(outcome.full_train_shape or ()),
+        "full_train_predictions_dtype": outcome.full_train_dtype,
+        "test_predictions": pack(test),
+        "test_predictions_shape": list(outcome.test_shape or ()),
+        "test_predictions_dtype": outcome.test_dtype,
+        "scores": fold_scores(
+            labels, full_train=arrays["full train"], test=arrays["test"], test_is=indices
+        ),
+    }
+
+
+def commit_fold(session: Session, *, outcome: FoldOutcome, values: dict[str, Any]) -> None:
+    fold_id, attempt = outcome.fold_id, outcome.attempt
+    if outcome.reason is None:
+        _phases_done(session, fold_id, attempt, tuple(Phase), outcome.measures)
+        committed = move(
+            session,
+            fold_id=fold_id,
+            to=Stage.TESTED,
+            came_from=(Stage.VALIDATED,),
+            attempt=attempt,
+            ended_at=now(),
+            lease_until=None,
+            output=outcome.log,
+            **_measured(outcome.measures, Phase.TEST),
+            **values,
+        )
+    elif outcome.reason == Reason.PLATFORM:
+        committed = platform_fault(
+            session, fold_id=fold_id, attempt=attempt, came_from=RUNNING, why=outcome.detail
+        )
+    else:
+        committed = fail(
+            session,
+            fold_id=fold_id,
+            attempt=attempt,
+            came_from=RUNNING,
+            reason=outcome.reason,
+            detail=outcome.detail,
+            log_messages=log_messages(outcome),
+            output=outcome.log,
+            traceback=outcome.traceback,
+            user_line=outcome.user_line.model_dump() if outcome.user_line else {},
+            **_measured(outcome.measures, *Phase),
+        )
+    if not committed:
+        raise Fenced(FENCED)
+
+
+def log_messages(outcome: FoldOutcome) -> str:
+    """Return the log of a failure in the words of datarun 0.4."""
+    text = outcome.traceback.rstrip() or outcome.detail
+    if outcome.reason == Reason.SOFT_TIMEOUT and "Soft Time Limit Exceeded" not in text:
+        text = f"Soft Time Limit Exceeded\n{text}"
+    return f"{text}\n - ERROR({outcome.phase or Phase.TRAIN})"
+
+
+def commit_split(session: Session, *, outcome: SplitOutcome) -> None:
+    task = own_task(session, outcome.task_id, outcome.attempt)
+    if task is None:
+        raise Fenced(FENCED)
+    if outcome.reason == Reason.PLATFORM:
+        task_fault(session, task=task, why=outcome.detail)
+        return
+    folder = Path(session.get_one(RawData, task.raw_data_id).files_path)
+    made = []
+    for file in outcome.files:
+        clean_name(file.name, field="name")
+        made.append(
+            StoredFile(
+                name=file.name,
+                sha256=file.sha256,
+                size=file.size,
+                path=str(folder / file.name),
+                made_by_split=True,
+            )
+        )
+    end_split(session, task=task, outcome=outcome, paths=made)
+    session.flush()
+    for file in outcome.files:
+        made_path(folder, file.name, task.id, task.attempt).replace(folder / file.name)
+
+
+def made_path(folder: Path, name: str, task_id: str, attempt: int) -> Path:
+    return folder / f".{name}.{task_id}.{attempt}.part"

@@ -1,0 +1,319 @@
+"""Taking in submissions and folds, in one transaction each."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import InstrumentedAttribute, Session, selectinload
+
+from datarun_ext.config import Settings
+from datarun_ext.errors import InvalidField
+from datarun_ext.models import (
+    Priority,
+    RawData,
+    SplitState,
+    Stage,
+    StoredFile,
+    Submission,
+    SubmissionFold,
+)
+from datarun_ext.protocol import Reason
+from datarun_ext.services.database import Database, now
+from datarun_ext.services.datasets import remove_folders, visible
+from datarun_ext.services.events import record
+from datarun_ext.services.files import clean_names, hash_contents, hash_file, staging, write_all
+from datarun_ext.services.limits import check_limits
+from datarun_ext.services.principal import Principal
+from datarun_ext.services.transitions import CLEARED, fold_event
+
+FOLD_EXISTS = "SubmissionFold with this databoard sf id already exists."
+SUBMISSION_EXISTS = "Submission with this databoard s id already exists."
+TRIES_FOR_AN_ID = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Indices:
+    """Train and test indices of a fold, as they came over the wire and already checked."""
+
+    train_is: str
+    test_is: str
+    highest: int
+    """The largest index in either."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewFold:
+    """One fold to train, and when they are new its submission's files."""
+
+    indices: Indices
+    fold_id: int | None = None
+    priority: Priority = Priority.LOW
+    limits: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewSubmission:
+    """Files and where they belong; only what is not known yet needs to be sent."""
+
+    folds: Sequence[NewFold]
+    submission_id: int | None = None
+    raw_data_id: int | None = None
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    name: str = ""
+    cv: str = ""
+    replace_submission: bool = False
+    replace_fold: bool = False
+    must_be_new: bool = False
+    """Whether an existing submission is an error rather than what the folds are added to."""
+
+
+class Submit:
+    """Takes in submissions and folds."""
+
+    def __init__(self, *, db: Database, settings: Settings) -> None:
+        self.db = db
+        self.settings = settings
+
+    async def submit(
+        self, *, who: Principal, new: NewSubmission, broker_up: bool
+    ) -> tuple[Submission, list[SubmissionFold]]:
+        """Take in folds, and their submission if it is new or to be replaced.
+
+        Nothing is stored unless everything is right. A fold that is replaced while it runs is
+        stopped: its runner holds an older attempt.
+
+        Raises
+        ------
+        InvalidField
+            If an id is taken, an index out of range, a file or the dataset missing.
+        NotFound
+            If the dataset is unknown.
+        """
+        clean_names(new.files)
+        for fold in new.folds:
+            check_limits(fold.limits, settings=self.settings)
+        with staging(self.settings.submission_dir) as folder:
+            if new.files:
+                await asyncio.to_thread(write_all, folder, new.files)
+            for _ in range(TRIES_FOR_AN_ID):
+                try:
+                    submission, folds, gone = await self.db.write(
+                        _submit, who=who, new=new, folder=folder, broker_up=broker_up
+                    )
+                except IntegrityError:
+                    # Another transaction has taken an id since this one looked.
+                    continue
+                break
+            else:
+                raise InvalidField("databoard_sf_id", FOLD_EXISTS)
+        if gone:
+            await asyncio.to_thread(remove_folders, gone)
+        return submission, folds
+
+
+def first_attempt() -> int:
+    """Return where the attempts of a new fold begin."""
+    return int(now() * 1000)
+
+
+def _submit(
+    session: Session, *, who: Principal, new: NewSubmission, folder: Path, broker_up: bool
+) -> tuple[Submission, list[SubmissionFold], list[Path]]:
+    submission, gone = _submission(session, who=who, new=new, folder=folder)
+    dataset = submission.raw_data
+    folds = []
+    for wanted in new.folds:
+        fold = _fold(session, new=new, wanted=wanted, submission=submission, dataset=dataset)
+        fold.task_id = str(uuid.uuid4()) if broker_up else None
+        session.add(fold)
+        session.flush()
+        fold_event(session, fold)
+        folds.append(fold)
+    return submission, folds, gone
+
+
+def _submission(
+    session: Session, *, who: Principal, new: NewSubmission, folder: Path
+) -> tuple[Submission, list[Path]]:
+    known = None
+    if new.submission_id is not None:
+        known = session.get(
+            Submission, new.submission_id, options=[selectinload(Submission.raw_data)]
+        )
+    if known is None:
+        if new.raw_data_id is None:
+            raise InvalidField("raw_data", "This field is required for a new submission.")
+        if not new.files:
+            raise InvalidField("files", "This field is required for a new submission.")
+        dataset = visible(session, who=who, raw_data_id=new.raw_data_id)
+        known = Submission(
+            databoard_s_id=_next_id(session, Submission.databoard_s_id)
+            if new.submission_id is None
+            else new.submission_id,
+            name=new.name,
+            cv=new.cv,
+            raw_data=dataset,
+            owner=who.name,
+            created=now(),
+        )
+        session.add(known)
+        session.flush()
+        _set_files(session, submission=known, new=new, folder=folder)
+        submission_event(session, known)
+        return known, []
+    if not who.may_see(known.owner):
+        raise InvalidField("databoard_s_id", f"Submission {known.databoard_s_id} is not yours.")
+    if new.must_be_new:
+        raise InvalidField("databoard_s_id", SUBMISSION_EXISTS)
+    if not new.replace_submission:
+        if new.raw_data_id not in (None, known.raw_data_id):
+            raise InvalidField(
+                "raw_data",
+                f"Submission {known.databoard_s_id} belongs to dataset {known.raw_data_id}: leave "
+                'raw_data out, or send force="submission" to replace the submission.',
+            )
+        return known, []
+    return known, _replace(session, who=who, known=known, new=new, folder=folder)
+
+
+def _replace(
+    session: Session, *, who: Principal, known: Submission, new: NewSubmission, folder: Path
+) -> list[Path]:
+    """Replace a submission's files (if any were sent) and all its folds."""
+    if new.raw_data_id is not None:
+        known.raw_data = visible(session, who=who, raw_data_id=new.raw_data_id)
+    for fold in session.scalars(
+        select(SubmissionFold).where(SubmissionFold.databoard_s_id == known.databoard_s_id)
+    ):
+        deleted_event(session, fold)
+        session.delete(fold)
+    gone: list[Path] = []
+    if new.files:
+        gone.append(Path(known.files_path))
+        known.files.clear()
+        session.flush()
+        _set_files(session, submission=known, new=new, folder=folder)
+    session.flush()
+    submission_event(session, known)
+    return gone
+
+
+def _set_files(
+    session: Session, *, submission: Submission, new: NewSubmission, folder: Path
+) -> None:
+    # A folder of its own for each version: a runner that still reads the old one is not disturbed.
+    place = folder.parent / uuid.uuid4().hex
+    for name in new.files:
+        sha256, size = hash_file(folder / name)
+        file = StoredFile(name=name, sha256=sha256, size=size, path=str(place / name))
+        submission.files.append(file)
+    submission.files_path = str(place)
+    submission.hash_files = hash_contents(new.files.values())
+    session.flush()
+    folder.rename(place)
+
+
+def _fold(
+    session: Session,
+    *,
+    new: NewSubmission,
+    wanted: NewFold,
+    submission: Submission,
+    dataset: RawData,
+) -> SubmissionFold:
+    attempt = first_attempt()
+    old = None
+    if wanted.fold_id is not None:
+        old = session.get(SubmissionFold, wanted.fold_id)
+    if old is not None:
+        if not (new.replace_fold or new.replace_submission) or old.owner != submission.owner:
+            raise InvalidField("databoard_sf_id", FOLD_EXISTS)
+        attempt = max(attempt, old.attempt)
+        session.delete(old)
+        session.flush()
+    values = dict(CLEARED)
+    if dataset.split_state == SplitState.DONE:
+        stage = Stage.QUEUED
+        if wanted.indices.highest >= dataset.n_train:
+            raise InvalidField(
+                "train_is",
+                f"Index {wanted.indices.highest} is out of range: the training set of dataset "
+                f"{dataset.id} has {dataset.n_train} rows.",
+            )
+    elif dataset.split_state == SplitState.ERROR:
+        stage = Stage.ERROR
+        values.update(
+            reason=Reason.DATA_ERROR,
+            detail=split_failed(dataset),
+            log_messages=f"{dataset.split_error} - ERROR(split data)",
+            ended_at=now(),
+        )
+    else:
+        stage = Stage.WAITING
+    return SubmissionFold(
+        databoard_sf_id=_next_id(session, SubmissionFold.databoard_sf_id)
+        if wanted.fold_id is None
+        else wanted.fold_id,
+        submission=submission,
+        raw_data_id=dataset.id,
+        owner=submission.owner,
+        priority=wanted.priority,
+        stage=stage,
+        attempt=attempt,
+        train_is=wanted.indices.train_is,
+        test_is=wanted.indices.test_is,
+        limits=dict(wanted.limits),
+        created=now(),
+        **values,
+    )
+
+
+def split_failed(dataset: RawData) -> str:
+    """Say why a fold cannot run on a dataset whose split failed."""
+    return f"The split of dataset {dataset.name!r} failed: {dataset.split_error}"
+
+
+def _next_id(session: Session, column: InstrumentedAttribute[int]) -> int:
+    # Clients choose ids too, so the database's own counter would run into theirs.
+    return (session.scalar(select(func.max(column))) or 0) + 1
+
+
+def deleted_event(session: Session, fold: SubmissionFold) -> None:
+    """Record that a fold is gone."""
+    record(
+        session,
+        at=now(),
+        kind="fold",
+        ref=fold.databoard_sf_id,
+        owner=fold.owner,
+        data={"databoard_sf_id": fold.databoard_sf_id, "deleted": True},
+    )
+
+
+def submission_event(session: Session, submission: Submission, *, deleted: bool = False) -> None:
+    """Record that a submission is new, has other files, or is gone."""
+    data: dict[str, Any] = {"databoard_s_id": submission.databoard_s_id, "deleted": True}
+    if not deleted:
+        data = {
+            "databoard_s_id": submission.databoard_s_id,
+            "name": submission.name,
+            "raw_data": submission.raw_data_id,
+            "hash_files": submission.hash_files,
+            "cv": submission.cv,
+            "created": submission.created,
+        }
+    record(
+        session,
+        at=now(),
+        kind="submission",
+        ref=submission.databoard_s_id,
+        owner=submission.owner,
+        data=data,
+    )
