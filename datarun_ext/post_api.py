@@ -116,7 +116,7 @@ def post_split(
     data = {
         "random_state": random_state,
         "held_out_test": held_out_test,
-        "raw_data_id": raw_data_id,
+        "raw_data_id": int(raw_data_id),
     }
     return _post(host_url, username, password, "rawdata/split", data)
 
@@ -135,7 +135,7 @@ def custom_post_split(
     raw_data_id : int
         Id of the dataset.
     """
-    data = {"raw_data_id": raw_data_id}
+    data = {"raw_data_id": int(raw_data_id)}
     return _post(host_url, username, password, "rawdata/customsplit", data)
 
 
@@ -177,14 +177,14 @@ def post_submission_fold(
         ``"submission_fold"`` for the fold alone.
     """
     data: dict[str, Any] = {
-        "databoard_sf_id": sub_fold_id,
-        "databoard_s_id": sub_id,
+        "databoard_sf_id": int(sub_fold_id),
+        "databoard_s_id": int(sub_id),
         "train_is": pack_indices(train_is),
         "test_is": pack_indices(test_is),
         "priority": priority,
     }
     if raw_data_id is not None:
-        data["raw_data"] = raw_data_id
+        data["raw_data"] = int(raw_data_id)
     if list_submission_files is not None:
         data["files"] = _files(list_submission_files)
     if force is not None:
@@ -280,5 +280,5 @@ def get_prediction_new(
     raw_data_id : int
         Id of the dataset.
     """
-    data = {"raw_data_id": raw_data_id}
+    data = {"raw_data_id": int(raw_data_id)}
     return _post(host_url, username, password, "testpredictions/new", data)

@@ -1,33 +1,36 @@
-"""How files, indices and predictions travel: base64(zlib(bytes)), as in datarun 0.4."""
+"""What a person gives, as it travels: files, indices, data frames; and predictions, back."""
 
 from __future__ import annotations
 
-import base64
-import zlib
 from collections.abc import Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from datarun_ext import codecs
+from datarun_ext.codecs import pack
+
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import ArrayLike, NDArray
+
+__all__ = [
+    "Content",
+    "Files",
+    "csv_bytes",
+    "pack",
+    "pack_indices",
+    "read_files",
+    "unpack_indices",
+    "unpack_predictions",
+]
 
 Content = bytes | str | PathLike[str]
 """Bytes; text (a `str` is the content, never a path); or the path of a file (`pathlib.Path`)."""
 
 Files = Mapping[str, Content] | Sequence[str | PathLike[str]] | str | PathLike[str]
 """``{file name: content}``, paths of files, or the path of one file or of a folder."""
-
-
-def pack(data: bytes) -> str:
-    """Return bytes as text for the wire."""
-    return base64.b64encode(zlib.compress(data)).decode("ascii")
-
-
-def unpack(text: str) -> bytes:
-    """Return the bytes that `pack` was given."""
-    return zlib.decompress(base64.b64decode(text, validate=True))
 
 
 def pack_indices(indices: ArrayLike) -> str:
@@ -38,8 +41,6 @@ def pack_indices(indices: ArrayLike) -> str:
     TypeError
         If the indices are no whole numbers: booleans (a mask) and floats would be misread.
     """
-    import numpy as np
-
     array = np.asarray(indices)
     if array.size == 0:
         array = array.astype(np.int64)
@@ -49,22 +50,19 @@ def pack_indices(indices: ArrayLike) -> str:
             "turn a mask into indices with numpy.flatnonzero(mask)"
         )
         raise TypeError(msg)
-    return pack(array.astype("<i8").tobytes())
+    return codecs.pack_indices(array)
 
 
 def unpack_indices(text: str) -> NDArray[np.int64]:
     """Return the indices of a fold."""
-    import numpy as np
-
-    return np.frombuffer(unpack(text), dtype="<i8").astype(np.int64)
+    return codecs.unpack_indices(text).astype(np.int64)
 
 
 def unpack_predictions(text: str, shape: Sequence[int] | None) -> NDArray[np.float64]:
     """Return predictions in the shape that the submission gave them."""
-    import numpy as np
-
-    array = np.frombuffer(unpack(text), dtype="<f8").astype(np.float64)
-    return array if shape is None else array.reshape(tuple(shape))
+    array = codecs.unpack_floats(text, None if shape is None else tuple(shape))
+    # What is unpacked is read-only; people sort and clip their predictions in place.
+    return array.astype(np.float64)
 
 
 def read_files(files: Files, *, suffix: str = "") -> dict[str, bytes]:
