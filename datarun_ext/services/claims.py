@@ -23,6 +23,7 @@ FENCED = "This is no longer yours: it was sent again, cancelled, replaced or has
 
 
 def register(session: Session, *, registration: Registration) -> int:
+    """Note a runner, in place of an earlier one of its name; return its id."""
     runner = session.scalars(select(Runner).where(Runner.name == registration.name)).one_or_none()
     if runner is None:
         runner = Runner(name=registration.name)
@@ -58,6 +59,7 @@ def runner_event(session: Session, runner: Runner, *, alive: bool) -> None:
 def claim_fold(
     session: Session, *, runner_id: int, fold_id: int, attempt: int, settings: Settings
 ) -> FoldJob:
+    """Give a fold to a runner. Raises Fenced."""
     name = session.scalar(select(Runner.name).where(Runner.id == runner_id))
     started = now()
     if not move(
@@ -119,6 +121,7 @@ def _file(file: StoredFile, settings: Settings) -> File:
 def claim_split(
     session: Session, *, runner_id: int, task_id: str, attempt: int, settings: Settings
 ) -> SplitJob:
+    """Give a split to a runner. Raises Fenced."""
     task = session.get(Task, task_id, options=[joinedload(Task.raw_data)], with_for_update=True)
     if task is None or task.state != TaskState.DISPATCHED or task.attempt != attempt:
         raise Fenced(FENCED)
@@ -141,6 +144,7 @@ def claim_split(
 
 
 def own_task(session: Session, task_id: str, attempt: int) -> Task | None:
+    """Return a split that runs in this attempt; None if it is not the runner's any more."""
     task = session.get(Task, task_id)
     if task is None or task.state != TaskState.STARTED or task.attempt != attempt:
         return None

@@ -39,6 +39,7 @@ from datarun_ext.services.results import (
     commit_fold,
     commit_split,
     facts_of,
+    fold_progress,
     judge,
     made_path,
 )
@@ -113,9 +114,7 @@ class Gate:
 
     async def fold_progress(self, *, progress: FoldProgress) -> bool:
         """Renew a fold's lease and show how far it is; False if the runner must end it."""
-        owner = await self.db.write(
-            _fold_progress, progress=progress, lease_s=self.settings.lease_s
-        )
+        owner = await self.db.write(fold_progress, progress=progress, lease_s=self.settings.lease_s)
         if owner is not None and progress.log:
             self.hub.say(LogText(progress.fold_id, progress.attempt, owner, progress.log))
         return owner is not None

@@ -78,8 +78,25 @@ class Reconciler:
             await asyncio.to_thread(remove_stale, folder, older_than_s=STALE_S, now=now())
         await self.db.write(_prune_events)
 
-    async def runner_died(self, *, host: str, pid: int) -> int:
-        """Send again at once what a runner held that is known to be dead."""
+    async def work_is_left(self) -> bool:
+        """Whether an earlier master left folds or splits that have not ended."""
+
+        def work(session: Session) -> bool:
+            fold = select(SubmissionFold.databoard_sf_id).where(
+                SubmissionFold.stage.in_((Stage.QUEUED, Stage.DISPATCHED, *RUNNING))
+            )
+            task = select(Task.id).where(
+                Task.state.in_((TaskState.PENDING, TaskState.DISPATCHED, TaskState.STARTED))
+            )
+            return any(session.scalar(query.limit(1)) is not None for query in (fold, task))
+
+        return await self.db.read(work)
+
+    async def runner_died(self, *, host: str, pid: int, fault: bool) -> int:
+        """Send again at once what a runner held that is known to be dead.
+
+        `fault`: whether it counts as a fault; a runner that was told to end has none.
+        """
 
         def work(session: Session) -> int:
             query = select(Runner).where(Runner.host == host, Runner.pid == pid)
@@ -90,7 +107,7 @@ class Reconciler:
                 session,
                 SubmissionFold.runner_id == runner.id,
                 Task.runner_id == runner.id,
-                why=f"Runner {runner.name} died.",
+                why=f"Runner {runner.name} died." if fault else "",
             )
             session.delete(runner)
             return count
@@ -203,16 +220,25 @@ def task_fault(session: Session, *, task: Task, why: str) -> None:
 
 
 def _reclaim(session: Session, which_folds: Any, which_tasks: Any, *, why: str) -> int:
+    """Send again what a runner held. Without a `why` it is counted as nobody's fault."""
     folds = session.execute(
-        select(SubmissionFold.databoard_sf_id, SubmissionFold.attempt).where(
-            SubmissionFold.stage.in_(RUNNING), which_folds
-        )
+        select(
+            SubmissionFold.databoard_sf_id,
+            SubmissionFold.attempt,
+            SubmissionFold.platform_faults,
+        ).where(SubmissionFold.stage.in_(RUNNING), which_folds)
     ).all()
-    for fold_id, attempt in folds:
+    for fold_id, attempt, faults in folds:
+        if not why:
+            requeue(session, fold_id=fold_id, attempt=attempt, came_from=RUNNING, faults=faults)
+            continue
         log.warning("Fold %s is sent again. %s", fold_id, why)
         platform_fault(session, fold_id=fold_id, attempt=attempt, came_from=RUNNING, why=why)
     tasks = session.scalars(select(Task).where(Task.state == TaskState.STARTED, which_tasks)).all()
     for task in tasks:
+        if not why:
+            task.state = TaskState.PENDING
+            continue
         log.warning("Split %s is sent again. %s", task.id, why)
         task_fault(session, task=task, why=why)
     return len(folds) + len(tasks)

@@ -39,6 +39,7 @@ PHASES = {
 
 
 def fold_progress(session: Session, *, progress: FoldProgress, lease_s: float) -> str | None:
+    """Renew a fold's lease; return its owner, None if it is not the runner's any more."""
     own = (
         SubmissionFold.databoard_sf_id == progress.fold_id,
         SubmissionFold.attempt == progress.attempt,
@@ -148,6 +149,7 @@ def judge(
 
 
 def commit_fold(session: Session, *, outcome: FoldOutcome, values: dict[str, Any]) -> None:
+    """Write down how a fold ended. Raises Fenced."""
     fold_id, attempt = outcome.fold_id, outcome.attempt
     if outcome.reason is None:
         _phases_done(session, fold_id, attempt, tuple(Phase), outcome.measures)
@@ -194,6 +196,7 @@ def log_messages(outcome: FoldOutcome) -> str:
 
 
 def commit_split(session: Session, *, outcome: SplitOutcome) -> None:
+    """Write down how a split ended, its files in their place. Raises Fenced."""
     task = own_task(session, outcome.task_id, outcome.attempt)
     if task is None:
         raise Fenced(FENCED)
@@ -220,4 +223,5 @@ def commit_split(session: Session, *, outcome: SplitOutcome) -> None:
 
 
 def made_path(folder: Path, name: str, task_id: str, attempt: int) -> Path:
+    """Return where a split's file waits until the split has ended well."""
     return folder / f".{name}.{task_id}.{attempt}.part"

@@ -1,0 +1,165 @@
+"""Submissions with what their folds add up to."""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session, selectinload
+
+from datarun_ext.errors import NotFound
+from datarun_ext.models import Stage, StoredFile, Submission, SubmissionFold
+from datarun_ext.services.database import Database
+from datarun_ext.services.datasets import remove_folders
+from datarun_ext.services.principal import Principal
+from datarun_ext.services.submit import deleted_event, submission_event
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreSummary:
+    """A score over the folds of a submission that have it."""
+
+    mean: float
+    std: float
+
+
+@dataclass(frozen=True, slots=True)
+class SubmissionView:
+    """A submission, how many of its folds are in each state, why they failed, what they score."""
+
+    submission: Submission
+    n_folds: int
+    counts: dict[str, int]
+    reasons: dict[str, int]
+    scores: dict[str, ScoreSummary]
+
+
+class Submissions:
+    """Shows and deletes submissions."""
+
+    def __init__(self, *, db: Database) -> None:
+        self.db = db
+
+    async def list(
+        self,
+        *,
+        who: Principal,
+        raw_data_id: int | None = None,
+        limit: int | None = None,
+        cursor: int | None = None,
+        newest_first: bool = False,
+    ) -> Sequence[SubmissionView]:
+        """Return the submissions that they may see, by id."""
+        return await self.db.read(
+            _list,
+            who=who,
+            raw_data_id=raw_data_id,
+            limit=limit,
+            cursor=cursor,
+            newest_first=newest_first,
+        )
+
+    async def get(self, *, who: Principal, submission_id: int) -> SubmissionView:
+        """Return one submission. Raises NotFound."""
+
+        def work(session: Session) -> SubmissionView:
+            return _views(session, [_get(session, who=who, submission_id=submission_id)])[0]
+
+        return await self.db.read(work)
+
+    async def file(self, *, who: Principal, submission_id: int, name: str) -> StoredFile:
+        """Return one of its files. Raises NotFound."""
+        view = await self.get(who=who, submission_id=submission_id)
+        return named(view.submission.files, name)
+
+    async def delete(self, *, who: Principal, submission_id: int) -> None:
+        """Delete a submission, its files and its folds; what runs of it is ended."""
+
+        def work(session: Session) -> str:
+            submission = _get(session, who=who, submission_id=submission_id)
+            for fold in session.scalars(
+                select(SubmissionFold).where(SubmissionFold.databoard_s_id == submission_id)
+            ):
+                deleted_event(session, fold)
+            submission_event(session, submission, deleted=True)
+            session.delete(submission)
+            return submission.files_path
+
+        path = await self.db.write(work)
+        if path:
+            await asyncio.to_thread(remove_folders, [Path(path)])
+
+
+def named(files: Sequence[StoredFile], name: str) -> StoredFile:
+    """Return the file of that name. Raises NotFound."""
+    for file in files:
+        if file.name == name:
+            return file
+    raise NotFound
+
+
+def _get(session: Session, *, who: Principal, submission_id: int) -> Submission:
+    submission = session.get(Submission, submission_id, options=[selectinload(Submission.files)])
+    if submission is None or not who.may_see(submission.owner):
+        raise NotFound
+    return submission
+
+
+def _list(
+    session: Session,
+    *,
+    who: Principal,
+    raw_data_id: int | None,
+    limit: int | None,
+    cursor: int | None,
+    newest_first: bool,
+) -> list[SubmissionView]:
+    key = Submission.databoard_s_id
+    query = select(Submission).options(selectinload(Submission.files))
+    if not who.is_superuser:
+        query = query.where(Submission.owner == who.name)
+    if raw_data_id is not None:
+        query = query.where(Submission.raw_data_id == raw_data_id)
+    if cursor is not None:
+        query = query.where(key < cursor if newest_first else key > cursor)
+    query = query.order_by(key.desc() if newest_first else key).limit(limit)
+    return _views(session, session.scalars(query).all())
+
+
+def _views(session: Session, submissions: Sequence[Submission]) -> list[SubmissionView]:
+    ids = [submission.databoard_s_id for submission in submissions]
+    of: dict[int, list[SubmissionFold]] = {submission_id: [] for submission_id in ids}
+    for start in range(0, len(ids), 10_000):
+        query = select(SubmissionFold).where(
+            SubmissionFold.databoard_s_id.in_(ids[start : start + 10_000])
+        )
+        for fold in session.scalars(query):
+            of[fold.databoard_s_id].append(fold)
+    return [_view(submission, of[submission.databoard_s_id]) for submission in submissions]
+
+
+def _view(submission: Submission, folds: Sequence[SubmissionFold]) -> SubmissionView:
+    counts: dict[str, int] = {}
+    reasons: dict[str, int] = {}
+    values: dict[str, list[float]] = {}
+    for fold in folds:
+        counts[fold.state] = counts.get(fold.state, 0) + 1
+        if fold.reason:
+            reasons[fold.reason] = reasons.get(fold.reason, 0) + 1
+        if fold.stage == Stage.TESTED:
+            for name, value in fold.scores.items():
+                values.setdefault(name, []).append(value)
+    return SubmissionView(
+        submission=submission,
+        n_folds=len(folds),
+        counts=counts,
+        reasons=reasons,
+        scores={
+            name: ScoreSummary(statistics.fmean(found), statistics.pstdev(found))
+            for name, found in values.items()
+        },
+    )
