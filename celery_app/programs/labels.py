@@ -22,9 +22,9 @@ MOST_NUMERIC_CLASSES = 100
 class LabelSet:
     """Labels of both parts: codes into `classes`, or float64 values.
 
-    Column k of the probabilities of a classifier belongs to class k when its training labels hold
-    every class: the classes of the training set come first and sorted, as scikit-learn sorts
-    them; classes that only the test set has follow.
+    The classes are those of the training set, sorted as scikit-learn sorts them, so that column k
+    of the probabilities belongs to class k. A label that only the test set has is -1, which no
+    prediction can hit.
     """
 
     kind: str = "none"
@@ -90,11 +90,9 @@ def _numbers(train: np.ndarray, test: np.ndarray) -> LabelSet:
 def _classes(train: np.ndarray, test: np.ndarray) -> LabelSet:
     try:
         known = pd.unique(pd.Series(train))
-        extra = pd.unique(pd.Series(test))
-        if len(known) > MOST_CLASSES or len(extra) > MOST_CLASSES:
+        if len(known) > MOST_CLASSES:
             return LabelSet()
         ordered = sorted(known.tolist())
-        ordered += sorted(set(extra.tolist()) - set(ordered))
     except TypeError:
         return LabelSet()
     index = pd.Index(ordered)

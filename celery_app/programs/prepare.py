@@ -18,7 +18,7 @@ def prepare(context: Context) -> None:
     target = context.arguments[TARGET]
     made = context.path(MADE)
     for file, x_name, y_name in ((TRAIN_FILE, X_TRAIN, Y_TRAIN), (TEST_FILE, X_TEST, None)):
-        data = read_table(f"{context.path(RAW)}/{file}", file, target)
+        data = read_table(context.path(f"{RAW}/{file}"), file, target)
         store_frame(made, x_name, data.drop([target], axis=1))
         if y_name is not None:
             store_frame(made, y_name, data[[target]])

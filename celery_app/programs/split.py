@@ -16,7 +16,7 @@ def split(context: Context) -> None:
     """Write ``train.csv`` and ``test.csv``, and hand over their labels."""
     arguments = context.arguments
     name, target = arguments["file"], arguments[TARGET]
-    frame = read_table(f"{context.path(RAW)}/{name}", name, target)
+    frame = read_table(context.path(f"{RAW}/{name}"), name, target)
     held_out = arguments["held_out_test"]
     try:
         train, test = train_test_split(

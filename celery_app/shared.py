@@ -1,0 +1,62 @@
+"""What a runner's main process tells its slots, in memory that they share."""
+
+from __future__ import annotations
+
+import mmap
+import struct
+import time
+
+_LAYOUT = struct.Struct("<qddd")
+
+
+class Shared:
+    """Written by the main process, read by the slots that are forked from it.
+
+    A slot reads what holds now: the runner has another id after it had to register again.
+    """
+
+    def __init__(self) -> None:
+        self._memory = mmap.mmap(-1, mmap.PAGESIZE)
+        self._write(0, 10.0, 45.0, 0.0)
+
+    @property
+    def runner_id(self) -> int:
+        """The number that the master gave to this runner."""
+        return int(self._read()[0])
+
+    @property
+    def heartbeat_s(self) -> float:
+        """How often a lease must be renewed."""
+        return float(self._read()[1])
+
+    @property
+    def lease_s(self) -> float:
+        """How long a fold may go without renewal."""
+        return float(self._read()[2])
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the runner takes no more work."""
+        return bool(self._read()[3])
+
+    @property
+    def stopped(self) -> bool:
+        """Whether running folds must be given up now."""
+        deadline = self._read()[3]
+        return bool(deadline) and time.monotonic() >= deadline
+
+    def registered(self, runner_id: int, heartbeat_s: float, lease_s: float) -> None:
+        """Note the master's answer to a registration."""
+        self._write(runner_id, heartbeat_s, lease_s, self._read()[3])
+
+    def stop(self, grace_s: float) -> None:
+        """Take no more work, and give up what runs after a while; the first call counts."""
+        runner_id, heartbeat_s, lease_s, deadline = self._read()
+        if not deadline:
+            self._write(int(runner_id), heartbeat_s, lease_s, time.monotonic() + grace_s)
+
+    def _read(self) -> tuple[float, ...]:
+        return _LAYOUT.unpack_from(self._memory)
+
+    def _write(self, runner_id: int, heartbeat_s: float, lease_s: float, deadline: float) -> None:
+        _LAYOUT.pack_into(self._memory, 0, runner_id, heartbeat_s, lease_s, deadline)

@@ -1,0 +1,176 @@
+"""A small keep-alive HTTP client over TCP, TLS or a unix socket, on the standard library."""
+
+from __future__ import annotations
+
+import http.client
+import select
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Protocol
+from urllib.parse import quote, unquote, urlsplit
+
+_BLOCK = 1 << 18
+
+
+class Readable(Protocol):
+    """A body that is sent as it is read."""
+
+    def read(self, length: int = ..., /) -> bytes:
+        """Return the next piece, empty at the end."""
+        ...
+
+
+Body = bytes | Readable | None
+
+
+class Unreachable(ConnectionError):
+    """The server could not be reached, or the connection broke before its answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the server said."""
+
+    status: int
+    body: bytes
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path: str, timeout: float) -> None:
+        super().__init__("localhost", timeout=timeout, blocksize=_BLOCK)
+        self.path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self.path)
+
+
+class HttpClient:
+    """Speaks to one server over one connection that is kept; for one thread.
+
+    Parameters
+    ----------
+    base_url : str
+        ``http://``, ``https://`` or ``http+unix://<percent-encoded path of a socket>``, with the
+        path below which all requests go.
+    headers : mapping
+        Sent with every request.
+    """
+
+    def __init__(self, base_url: str, headers: Mapping[str, str]) -> None:
+        parts = urlsplit(base_url)
+        self.base_url = base_url
+        self.base_path = parts.path.rstrip("/") + "/"
+        self.headers = dict(headers)
+        self._scheme = parts.scheme
+        self._address = parts.netloc.rpartition("@")[2]
+        self._connection: http.client.HTTPConnection | None = None
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        body: Body = None,
+        *,
+        content_type: str = "application/json",
+        length: int | None = None,
+        timeout: float = 30.0,
+    ) -> Answer:
+        """Return the server's answer, read to its end.
+
+        A kept connection that the server has closed in the meantime is replaced first.
+
+        Raises
+        ------
+        Unreachable
+            If there is no answer.
+        """
+        response = self._exchange(method, path, body, content_type, length, timeout)
+        with self._broken():
+            answer = Answer(response.status, response.read())
+        if response.will_close:
+            self.close()
+        return answer
+
+    @contextmanager
+    def stream(
+        self, path: str, *, timeout: float = 30.0, chunk: int = 1 << 20
+    ) -> Iterator[tuple[int, Iterator[bytes]]]:
+        """Give the status of a GET and its body piece by piece; a piece may raise `Unreachable`."""
+        response = self._exchange("GET", path, None, "", None, timeout)
+
+        def pieces() -> Iterator[bytes]:
+            with self._broken():
+                while piece := response.read(chunk):
+                    yield piece
+
+        try:
+            yield response.status, pieces()
+        finally:
+            if response.will_close or not response.isclosed():
+                self.close()
+
+    def close(self) -> None:
+        """Close the connection; the next request opens another."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _exchange(
+        self,
+        method: str,
+        path: str,
+        body: Body,
+        content_type: str,
+        length: int | None,
+        timeout: float,
+    ) -> http.client.HTTPResponse:
+        """Send a request and read the head of its answer."""
+        headers = dict(self.headers)
+        if body is not None:
+            headers["Content-Type"] = content_type
+            headers["Content-Length"] = str(len(body) if isinstance(body, bytes) else length)
+        with self._broken():
+            connection = self._ready(timeout)
+            try:
+                connection.request(method, self.base_path + path, body=body, headers=headers)
+                return connection.getresponse()
+            except BaseException:
+                self.close()
+                raise
+
+    @contextmanager
+    def _broken(self) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, http.client.HTTPException) as error:
+            self.close()
+            reason = str(error) or type(error).__name__
+            msg = f"the master at {self.base_url} does not answer: {reason}"
+            raise Unreachable(msg) from error
+
+    def _ready(self, timeout: float) -> http.client.HTTPConnection:
+        connection = self._connection
+        if connection is not None and connection.sock is not None:
+            if not select.select([connection.sock], [], [], 0)[0]:
+                connection.sock.settimeout(timeout)
+                return connection
+            self.close()
+        self._connection = self._open(timeout)
+        return self._connection
+
+    def _open(self, timeout: float) -> http.client.HTTPConnection:
+        if self._scheme == "http+unix":
+            return _UnixConnection(unquote(self._address), timeout)
+        kind = (
+            http.client.HTTPSConnection if self._scheme == "https" else http.client.HTTPConnection
+        )
+        return kind(self._address, timeout=timeout, blocksize=_BLOCK)
+
+
+def segment(text: str) -> str:
+    """Escape one part of a path."""
+    return quote(text, safe="")
