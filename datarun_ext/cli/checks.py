@@ -11,8 +11,10 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from enum import StrEnum
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 from datarun_ext.config import Settings
 
@@ -127,12 +129,13 @@ def redis_binary() -> str | None:
 
 
 def _check_broker(settings: Settings) -> Finding:
-    from kombu import Connection
     from sqlalchemy import make_url
 
     shown = make_url(settings.broker_url).render_as_string(hide_password=True)
+    # kombu has no types.
+    connect: Any = import_module("kombu").Connection
     try:
-        with Connection(settings.broker_url, connect_timeout=5) as connection:
+        with connect(settings.broker_url, connect_timeout=5) as connection:
             connection.ensure_connection(max_retries=1, timeout=5)
     except Exception as error:  # whatever the broker's own library raises
         return fail(
@@ -182,6 +185,7 @@ def check_database(settings: Settings) -> Finding:
 def check_folders(settings: Settings) -> Iterator[Finding]:
     """Check that the folders can be written to, and that their disks have space."""
     folders = dict.fromkeys((settings.data_dir, settings.dataset_dir, settings.submission_dir))
+    disks: set[int] = set()
     for folder in folders:
         there = _nearest(folder)
         try:
@@ -191,6 +195,10 @@ def check_folders(settings: Settings) -> Iterator[Finding]:
             remedy = f"Let this user write there, or set another `data_dir`: {error.strerror}"
             yield fail("folder", f"{folder} cannot be written to", remedy)
             continue
+        disk = there.stat().st_dev
+        if disk in disks:
+            continue
+        disks.add(disk)
         free = shutil.disk_usage(there).free
         message = f"{folder}: {free / 1e9:.1f} GB free"
         if free < NO_DISK:
@@ -214,7 +222,7 @@ def check_server_extension() -> Finding:
 
     enabled: dict[str, bool] = {}
     for folder in reversed(jupyter_config_path()):
-        manager = ExtensionConfigManager(read_config_path=[folder])
+        manager: Any = ExtensionConfigManager(read_config_path=[folder])
         recursive_update(enabled, manager.get_jpserver_extensions())
     if enabled.get("datarun_ext"):
         return ok("server extension", "enabled")
