@@ -16,7 +16,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, selectinload
 
 from datarun_ext.config import Settings
-from datarun_ext.errors import InvalidField, NotAcceptable, NotFound
+from datarun_ext.errors import Forbidden, InvalidField, NotAcceptable, NotFound
 from datarun_ext.models import RawData, StoredFile, SubmissionFold, Upload
 from datarun_ext.services.database import Database, now
 from datarun_ext.services.events import record
@@ -112,14 +112,19 @@ class Datasets:
         folders = await self.db.write(_delete, who=who, raw_data_id=raw_data_id)
         await asyncio.to_thread(remove_folders, folders)
 
-    def server_file(self, *, root: Path, path: str) -> Path:
+    def server_file(self, *, who: Principal, root: Path, path: str) -> Path:
         """Return a file below the Jupyter server's root folder.
 
         Raises
         ------
+        Forbidden
+            If they are no superuser: the files are those of the server's own person.
         InvalidField
             If there is none, or it is elsewhere (links are followed first).
         """
+        if not who.is_superuser:
+            msg = "Only a superuser may use files of the server: upload the file instead."
+            raise Forbidden(msg)
         try:
             found = (root / path.lstrip("/")).resolve(strict=True)
         except (OSError, ValueError) as error:

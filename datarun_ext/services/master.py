@@ -9,6 +9,8 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import make_url
+
 from datarun_ext.config import Settings
 from datarun_ext.errors import NotAuthenticated
 from datarun_ext.services.database import Database, check_journal
@@ -68,7 +70,6 @@ class Master:
                 ),
             )
         self.relay = RedisRelay(nudge=self.hub.nudge)
-        self.startup_problem = ""
         self._tasks: list[asyncio.Task[Any]] = []
         self._started: asyncio.Task[None] | None = None
 
@@ -80,6 +81,13 @@ class Master:
         if self._started is None:
             self._started = asyncio.get_running_loop().create_task(self._start())
         await asyncio.shield(self._started)
+
+    def left_behind(self) -> bool:
+        """Whether an earlier master may have left work: there is a database."""
+        if not self.settings.is_sqlite:
+            return True
+        path = make_url(self.settings.database_url).database
+        return bool(path) and Path(path or "").exists()
 
     def wake(self) -> None:
         """There is work: see that somebody does it."""

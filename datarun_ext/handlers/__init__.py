@@ -1,0 +1,1 @@
+"""HTTP and websocket handlers, one resource a file: from a request to a service and back."""
