@@ -58,7 +58,7 @@ class DatarunApp(Options, ExtensionApp):
         assert self.serverapp is not None
         path.unlink(missing_ok=True)
         server = HTTPServer(self.serverapp.web_app, max_body_size=1 << 34, max_buffer_size=1 << 34)
-        server.add_socket(bind_unix_socket(str(path), mode=0o600))  # type: ignore[no-untyped-call]
+        server.add_socket(bind_unix_socket(str(path), mode=0o600))
         self._sockets.append(server)
 
 

@@ -99,6 +99,8 @@ class Datasets:
                     _insert, who=who, new=new, files=files, folder=folder, uploads=uploads
                 )
             except IntegrityError as error:
+                if not await self.db.read(_name_taken, name=new.name):
+                    raise
                 raise InvalidField("name", NAME_TAKEN) from error
         for upload in uploads:
             self.uploads.path(upload).unlink(missing_ok=True)
@@ -229,7 +231,7 @@ def _fill(
     files = []
     for name in targets.values():
         sha256, size = hash_file(folder / name)
-        files.append(StoredFile(name=name, sha256=sha256, size=size))
+        files.append(StoredFile(name=name, sha256=sha256, size=size, path=""))
     return files
 
 

@@ -107,12 +107,13 @@ class Submit:
                     submission, folds, gone = await self.db.write(
                         _submit, who=who, new=new, folder=folder, broker_up=broker_up
                     )
-                except IntegrityError:
+                except IntegrityError as error:
                     # Another transaction has taken an id since this one looked.
+                    taken = error
                     continue
                 break
             else:
-                raise InvalidField("databoard_sf_id", FOLD_EXISTS)
+                raise InvalidField("databoard_sf_id", FOLD_EXISTS) from taken
         if gone:
             await asyncio.to_thread(remove_folders, gone)
         return submission, folds
