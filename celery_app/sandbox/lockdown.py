@@ -1,0 +1,126 @@
+"""What a fold's process gives up, for good, before a line of a submission runs."""
+
+from __future__ import annotations
+
+import os
+import resource
+from dataclasses import dataclass
+
+from celery_app.sandbox import landlock, libc, seccomp
+from celery_app.sandbox.layout import FOLD_UID
+
+MB = 10**6
+_THREAD_STACK = 8 << 20
+_FILES = 4096
+
+
+def become_nobody(outer_root: bool) -> None:
+    """Enter a user namespace of its own as an ordinary user without capabilities.
+
+    The namespace makes the limit on processes a limit of this fold alone: the kernel counts
+    processes per user and namespace.
+    """
+    uid, gid = os.geteuid(), os.getegid()
+    if outer_root:
+        os.setgroups([])
+        os.setresgid(FOLD_UID, FOLD_UID, FOLD_UID)
+        os.setresuid(FOLD_UID, FOLD_UID, FOLD_UID)
+        uid = gid = FOLD_UID
+    # Changing the user makes /proc/self the property of root, and uid_map unwritable.
+    libc.prctl(libc.PR_SET_DUMPABLE, 1)
+    libc.unshare(libc.CLONE_NEWUSER)
+    for name, text in (
+        ("setgroups", "deny"),
+        ("gid_map", f"{FOLD_UID} {gid} 1"),
+        ("uid_map", f"{FOLD_UID} {uid} 1"),
+    ):
+        with open(f"/proc/self/{name}", "w", encoding="ascii") as file:
+            file.write(text)
+    libc.prctl(libc.PR_SET_NO_NEW_PRIVS, 1)
+    libc.drop_capabilities()
+    libc.prctl(libc.PR_SET_DUMPABLE, 1)
+
+
+def become_user(uid: int | None) -> None:
+    """Give up all capabilities, and the user where another one can be taken."""
+    if uid is not None:
+        os.setgroups([])
+        os.setresgid(uid, uid, uid)
+        os.setresuid(uid, uid, uid)
+    libc.prctl(libc.PR_SET_NO_NEW_PRIVS, 1)
+    if uid is None and os.geteuid() == 0:
+        libc.drop_capabilities()
+    libc.prctl(libc.PR_SET_DUMPABLE, 1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lock:
+    """Everything that `apply` needs to know."""
+
+    memory: int
+    """Bytes."""
+    disk: int
+    processes: int
+    """Processes and threads, counted in the fold's own namespace or as all of the user's."""
+    landlock_abi: int
+    readable: tuple[str, ...]
+    writable: tuple[str, ...]
+    shared: tuple[str, ...]
+    filter: bytes | None
+
+
+def apply(lock: Lock) -> None:
+    """Limit the calling process and all that it will start."""
+    data = _data_bytes() + lock.memory
+    for kind, value in (
+        (resource.RLIMIT_DATA, data),
+        (resource.RLIMIT_FSIZE, lock.disk),
+        (resource.RLIMIT_NPROC, lock.processes),
+        (resource.RLIMIT_NOFILE, _FILES),
+        (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_MEMLOCK, 0),
+        (resource.RLIMIT_MSGQUEUE, 0),
+    ):
+        _limit(kind, value)
+    with open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:
+        file.write("1000")
+    if lock.landlock_abi:
+        landlock.restrict(
+            lock.landlock_abi,
+            readable=lock.readable,
+            writable=lock.writable,
+            shared=lock.shared,
+        )
+    if lock.filter is not None:
+        libc.prctl(libc.PR_SET_NO_NEW_PRIVS, 1)
+        seccomp.install(lock.filter)
+
+
+def stack_room(threads: int) -> int:
+    """Return the address space that the stacks of helper threads take."""
+    return threads * _THREAD_STACK
+
+
+def _limit(kind: int, value: int) -> None:
+    hard = resource.getrlimit(kind)[1]
+    if hard != resource.RLIM_INFINITY:
+        value = min(value, hard)
+    resource.setrlimit(kind, (value, value))
+
+
+def _data_bytes() -> int:
+    with open("/proc/self/statm", encoding="ascii") as file:
+        return int(file.read().split()[5]) * resource.getpagesize()
+
+
+def user_tasks(uid: int) -> int:
+    """Count the processes and threads that a user has now."""
+    count = 0
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            try:
+                if os.stat(f"/proc/{name}").st_uid == uid:
+                    count += len(os.listdir(f"/proc/{name}/task"))
+            except OSError:
+                continue
+    return count

@@ -1,0 +1,378 @@
+"""`Zygote`: what a runner holds to run orders in fresh sandboxed processes."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import select
+import shutil
+import site
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import celery_app
+from celery_app.execution import OnSign, Order, Verdict
+from celery_app.sandbox import landlock
+from celery_app.zygote import wire
+from celery_app.zygote.keeper import Keeper
+from datarun_ext.protocol import SandboxLevel
+
+logger = logging.getLogger(__name__)
+
+LEVELS = (SandboxLevel.FULL, SandboxLevel.LANDLOCK, SandboxLevel.LIMITS)
+SOCKET = "zygote.sock"
+
+_START_S = 120.0
+_ASK_S = 60.0
+_LOG_PACE_S = 0.2
+_PULSE_S = 1.0
+_KEPT_ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
+
+
+class SandboxTooWeak(OSError):  # noqa: N818
+    """This machine cannot isolate folds as well as the operator demands."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Start:
+    cache_dir: Path
+    minimum_level: SandboxLevel
+    max_slots: int
+    level: SandboxLevel | None
+    extra_paths: tuple[str, ...]
+    folds_per_zygote: int
+
+
+class Zygote:
+    """Runs orders, each in a fresh process forked from one that has imported everything.
+
+    Threads may share it. Other processes use `Zygote.connect` with its `path`.
+
+    Attributes
+    ----------
+    path : Path
+        The socket of the zygote, in a folder that only this user can enter.
+    level : SandboxLevel
+        How well folds are isolated.
+    degraded : dict of SandboxLevel to str
+        Why each stronger level is not available here.
+    """
+
+    def __init__(self, path: Path, level: SandboxLevel, start: _Start | None) -> None:
+        self.path = path
+        self.level = level
+        self.degraded: dict[SandboxLevel, str] = {}
+        self._start = start
+        self._warden: subprocess.Popen[bytes] | None = None
+        self._report: int | None = None
+        self._owner = os.getpid()
+        self._lock = threading.Lock()
+        self._closed = False
+
+    @classmethod
+    def start(
+        cls,
+        *,
+        cache_dir: Path | str,
+        minimum_level: SandboxLevel = SandboxLevel.LIMITS,
+        max_slots: int = 2,
+        level: SandboxLevel | None = None,
+        extra_paths: Sequence[str] = (),
+        folds_per_zygote: int = 2000,
+    ) -> Self:
+        """Start a zygote at the best level that this machine allows.
+
+        Parameters
+        ----------
+        cache_dir : Path
+            The runner's own folder.
+        minimum_level : SandboxLevel
+            Below it nothing is started.
+        max_slots : int
+            Runs that will be under way at the same time.
+        level : SandboxLevel or None
+            Take this level instead of the best one.
+        extra_paths : sequence of str
+            More folders that every fold may read, e.g. of pretrained models.
+        folds_per_zygote : int
+            After as many the zygote is replaced by a fresh one.
+
+        Raises
+        ------
+        SandboxTooWeak
+            If the level would be below `minimum_level`; it says why.
+        OSError
+            If no process can be started at all.
+        """
+        cache = Path(cache_dir).resolve()
+        cache.mkdir(parents=True, exist_ok=True)
+        how = _Start(
+            cache_dir=cache,
+            minimum_level=minimum_level,
+            max_slots=max_slots,
+            level=level,
+            extra_paths=tuple(os.path.abspath(path) for path in extra_paths),
+            folds_per_zygote=folds_per_zygote,
+        )
+        zygote = cls(Path(), SandboxLevel.LIMITS, how)
+        zygote._launch()
+        return zygote
+
+    @classmethod
+    def connect(cls, path: Path | str) -> Self:
+        """Use the zygote that another process of this runner has started."""
+        path = Path(path)
+        details = json.loads((path.parent / "level.json").read_text(encoding="utf-8"))
+        return cls(path, SandboxLevel(details["level"]), None)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @property
+    def pid(self) -> int | None:
+        """The process that supervises; None for one that was only connected to."""
+        return None if self._warden is None else self._warden.pid
+
+    def close(self) -> None:
+        """End the zygote and everything that it runs."""
+        self._closed = True
+        if self._owner != os.getpid():
+            return
+        with self._lock:
+            self._end_warden()
+
+    def run(self, order: Order, on_sign: OnSign) -> Verdict:
+        """Run an order to its end.
+
+        `on_sign` is called in this thread; when it returns False, or raises, everything that the
+        run has started is killed.
+        """
+        connection, grant, channels = self._ask()
+        with contextlib.ExitStack() as mine:
+            mine.callback(_own_again, order, grant["init"] is not None)
+            _give_writable(order, grant)
+            keeper = Keeper(order, connection, grant, channels)
+            thread = threading.Thread(target=keeper.run, name=f"keeper {order.key}", daemon=True)
+            thread.start()
+            try:
+                self._report_signs(keeper, on_sign)
+            finally:
+                if not keeper.over:
+                    keeper.cancel()
+                thread.join()
+        if keeper.error is not None:
+            raise keeper.error
+        assert keeper.verdict is not None
+        return keeper.verdict
+
+    @staticmethod
+    def _report_signs(keeper: Keeper, on_sign: OnSign) -> None:
+        last = time.monotonic()
+        while True:
+            with keeper.changed:
+                while not keeper.over and not keeper.urgent:
+                    pace = _LOG_PACE_S if keeper.has_news() else _PULSE_S
+                    wait = last + pace - time.monotonic()
+                    if wait <= 0:
+                        break
+                    keeper.changed.wait(wait)
+                if keeper.over:
+                    return
+                sign = keeper.sign()
+            last = time.monotonic()
+            if not on_sign(sign):
+                keeper.cancel()
+                with keeper.changed:
+                    keeper.changed.wait_for(lambda: keeper.over)
+                return
+
+    def _ask(self) -> tuple[socket.socket, dict[str, Any], list[int]]:
+        """Get a fold's process; starts the zygote again if it is gone and ours."""
+        for attempt in (1, 2, 3):
+            connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            try:
+                connection.settimeout(_ASK_S)
+                connection.connect(os.fspath(self.path))
+                grant, channels = wire.receive(connection)
+                if "error" in grant:
+                    msg = f"the zygote cannot make a process: {grant['error']}"
+                    raise OSError(msg)
+                connection.settimeout(None)
+            except OSError as error:
+                connection.close()
+                if attempt == 3:
+                    msg = f"the zygote at {self.path} does not answer: {error}"
+                    raise OSError(msg) from error
+                if not self._restart_if_dead():
+                    time.sleep(0.1)
+            else:
+                return connection, grant, channels
+        raise AssertionError
+
+    def _restart_if_dead(self) -> bool:
+        if self._start is None or self._closed or self._owner != os.getpid():
+            return False
+        with self._lock:
+            if self._warden is not None and self._warden.poll() is None:
+                return False
+            logger.warning("the zygote is gone; starting another one")
+            self._end_warden()
+            self._launch()
+            return True
+
+    def _launch(self) -> None:
+        assert self._start is not None
+        start = self._start
+        wanted = LEVELS if start.level is None else (start.level,)
+        self.degraded = {}
+        for level in wanted:
+            problem = self._try_level(level, start)
+            if problem is None:
+                break
+            self.degraded[level] = problem
+            logger.warning("sandbox level %s is not available: %s", level, problem)
+        else:
+            reasons = "; ".join(f"{level}: {why}" for level, why in self.degraded.items())
+            msg = f"no sandbox could be started ({reasons})"
+            raise OSError(msg)
+        if LEVELS.index(level) > LEVELS.index(start.minimum_level):
+            self._end_warden()
+            reasons = "; ".join(f"{level}: {why}" for level, why in self.degraded.items())
+            msg = (
+                f"this machine isolates folds at level {level!s} only, the operator demands "
+                f"{start.minimum_level!s} ({reasons}); allow user namespaces and Landlock here, or "
+                "lower the minimum level for trusted users"
+            )
+            raise SandboxTooWeak(msg)
+        self.level = level
+
+    def _try_level(self, level: SandboxLevel, start: _Start) -> str | None:
+        if level is SandboxLevel.LANDLOCK and landlock.abi() == 0:
+            return "the kernel has no Landlock"
+        folder = _private_folder()
+        path = folder / SOCKET
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        listener.bind(os.fspath(path))
+        listener.listen(128)
+        reading, writing = os.pipe2(os.O_CLOEXEC)
+        config = {
+            "parent": os.getpid(),
+            "report": writing,
+            "listener": listener.fileno(),
+            "socket": os.fspath(path),
+            "folder": os.fspath(folder),
+            "level": str(level),
+            "extra_paths": list(start.extra_paths),
+            "folds_per_zygote": start.folds_per_zygote,
+        }
+        (folder / "level.json").write_text(json.dumps({"level": level}), encoding="utf-8")
+        self._warden = subprocess.Popen(
+            [sys.executable, "-P", "-m", "celery_app.zygote", json.dumps(config)],
+            stdin=subprocess.DEVNULL,
+            env=_environment(),
+            cwd="/",
+            pass_fds=(writing, listener.fileno()),
+        )
+        os.close(writing)
+        listener.close()
+        self._report = reading
+        self.path = path
+        answer = _read_report(reading)
+        if answer.get("ready"):
+            return None
+        self._end_warden()
+        return str(answer.get("failed") or "the zygote did not start")
+
+    def _end_warden(self) -> None:
+        if self._report is not None:
+            # The warden leaves, and takes everything along, when this end is closed.
+            os.close(self._report)
+            self._report = None
+        if self._warden is not None:
+            self._warden.terminate()
+            try:
+                self._warden.wait(10)
+            except subprocess.TimeoutExpired:
+                self._warden.kill()
+                self._warden.wait()
+            self._warden = None
+            shutil.rmtree(self.path.parent, ignore_errors=True)
+
+
+def _private_folder() -> Path:
+    # A socket's path may have 107 bytes only: too few for most cache folders.
+    runtime = os.environ.get("XDG_RUNTIME_DIR", "")
+    base = runtime if runtime and os.access(runtime, os.W_OK) else tempfile.gettempdir()
+    return Path(tempfile.mkdtemp(prefix="datarun-", dir=base))
+
+
+def _environment() -> dict[str, str]:
+    """Return a clean environment: no secret of the runner may be in the zygote."""
+    kept = {name: os.environ[name] for name in _KEPT_ENVIRONMENT if name in os.environ}
+    root = os.path.dirname(os.path.dirname(os.path.abspath(celery_app.__file__)))
+    if root not in (*site.getsitepackages(), site.getusersitepackages()):
+        kept["PYTHONPATH"] = root
+    return {
+        "PATH": os.defpath,
+        "LANG": "C.UTF-8",
+        **kept,
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "MPLBACKEND": "Agg",
+        # One thread each: a pool of threads would not survive the fork.
+        "OMP_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1",
+        "MKL_NUM_THREADS": "1",
+    }
+
+
+def _read_report(descriptor: int) -> dict[str, Any]:
+    deadline = time.monotonic() + _START_S
+    data = b""
+    while not data.endswith(b"\n"):
+        wait = deadline - time.monotonic()
+        if wait <= 0 or not select.select([descriptor], [], [], wait)[0]:
+            return {"failed": f"the zygote was not ready within {_START_S:g} s"}
+        piece = os.read(descriptor, 4096)
+        if not piece:
+            return {"failed": "the zygote ended while it was being set up"}
+        data += piece
+    answer: dict[str, Any] = json.loads(data.splitlines()[0])
+    return answer
+
+
+def _give_writable(order: Order, grant: dict[str, Any]) -> None:
+    """Let the fold's user, who is not this one when this one is root, write where it may."""
+    if os.geteuid() != 0 or grant["uid"] is None:
+        return
+    for path in order.writable.values():
+        os.chown(path, grant["uid"], grant["uid"])
+
+
+def _own_again(order: Order, _full: bool) -> None:
+    if os.geteuid() != 0:
+        return
+    for folder in order.writable.values():
+        for root, names, files in os.walk(folder):
+            for name in (*names, *files):
+                os.chown(os.path.join(root, name), 0, 0, follow_symlinks=False)
+        with contextlib.suppress(OSError):
+            os.chown(folder, 0, 0)

@@ -1,0 +1,519 @@
+"""The keeper of one run: reads what the fold says, measures it and enforces its limits.
+
+It has a thread of its own, so that a slow `OnSign` (which asks the master over the network) delays
+neither the drain of a pipe nor a kill.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from celery_app.execution import Order, Output, Sign, Verdict
+from celery_app.logs import LogKeeper
+from celery_app.measure import Meter
+from celery_app.sandbox.cgroup import Group
+from celery_app.zygote import judge, wire
+from celery_app.zygote.frames import Corrupt, FrameReader, TooMuch
+from datarun_ext.protocol import Measure, Phase, Reason
+
+_MB = 10**6
+_SET_UP_S = 30.0
+_END_S = 10.0
+_SAMPLE_S = 0.05
+_DISK_SAMPLE_S = 0.3
+_MEMORY_SLACK = 32 * _MB
+_FAULTS_KEPT = 16 * 1024
+_READ = 1 << 18
+_MOST_DRAINED = 64 * _MB
+
+
+class Keeper:
+    """Runs one order on a fold's process that the zygote has handed out."""
+
+    def __init__(
+        self, order: Order, connection: socket.socket, grant: dict[str, Any], channels: list[int]
+    ) -> None:
+        self._order = order
+        self._connection = connection
+        self._pid: int = grant["pid"]
+        self._home: str = grant["home"]
+        self._full = grant["init"] is not None
+        self._channels = dict(zip(grant["channels"], channels, strict=True))
+        self._group = None if grant["group"] is None else Group(**grant["group"])
+        roots = [self._pid, *([grant["init"]] if self._full else [])]
+        self._meter = Meter(self._pid, lambda: roots, self._group)
+        self._reader = FrameReader(order.output_bytes, self._on_frame)
+        self._log = LogKeeper()
+        self._faults = LogKeeper(_FAULTS_KEPT)
+        self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        self._pidfd: int | None = None
+        self._handlers: dict[int, Callable[[], None]] = {}
+        self._poll = select.poll()
+        self._started: float | None = None
+        self._soft_sent = False
+        self._phase: Phase | None = None
+        self._phase_at = 0.0
+        self._phase_cpu = 0.0
+        self._done: list[Phase] = []
+        self._measures: dict[Phase, Measure] = {}
+        self._next_sample = self._next_disk = 0.0
+        self._finished = False
+        self._ending: judge.Ending | None = None
+        self._ended = False
+        self._status: dict[str, Any] | None = None
+        self._problem: str | None = None
+        self.changed = threading.Condition()
+        self.urgent = False
+        self.over = False
+        self.verdict: Verdict | None = None
+        self.error: BaseException | None = None
+
+    def cancel(self) -> None:
+        """End the run with reason CANCELLED; may be called from any thread."""
+        os.eventfd_write(self._wake, 1)
+
+    def sign(self) -> Sign:
+        """Return what happened since the last call; hold `changed`."""
+        self.urgent = False
+        return Sign(done=tuple(self._done), measures=dict(self._measures), log=self._log.news())
+
+    def has_news(self) -> bool:
+        """Say whether there is text to be shown; hold `changed`."""
+        return self._log.has_news
+
+    def run(self) -> None:
+        """Keep the run to its end: sets `verdict` or `error`, then `over`."""
+        try:
+            self._begin()
+            while not self._ended:
+                self._step()
+            self.verdict = self._judge()
+        except BaseException as error:
+            self.error = error
+        finally:
+            self._close()
+            with self.changed:
+                self.over = True
+                self.changed.notify_all()
+
+    # -- setting up ---------------------------------------------------------------------------
+
+    def _begin(self) -> None:
+        order, limits = self._order, self._order.limits
+        self._deadline = time.monotonic() + _SET_UP_S
+        self._pidfd = os.pidfd_open(self._pid)
+        places = {**order.readonly, **order.writable}
+        for inside, outside in places.items():
+            if not os.path.exists(outside):
+                msg = f"{order.key}: {outside}, to be shown as {inside}, does not exist"
+                raise FileNotFoundError(msg)
+        outer = {inside: os.path.realpath(outside) for inside, outside in places.items()}
+        if self._group is not None:
+            most = limits.memory_mb * _MB + _MEMORY_SLACK
+            self._group.limit(memory=most, processes=limits.processes + 1)
+        for name, handler in (
+            ("control", self._on_control),
+            ("log", lambda: self._drain("log", self._log)),
+            ("faults", lambda: self._drain("faults", self._faults)),
+        ):
+            os.set_blocking(self._channels[name], name == "control")
+            self._watch(self._channels[name], handler)
+        self._watch(self._wake, self._on_cancel)
+        self._watch(self._connection.fileno(), self._on_zygote)
+        self._message = {
+            "arguments": dict(order.arguments),
+            "program": order.program,
+            "paths": {inside: inside for inside in places} if self._full else outer,
+            "readonly": list(order.readonly),
+            "writable": list(order.writable),
+            "code": order.code,
+            "home": self._home,
+            "threads": order.threads,
+            "memory": limits.memory_mb * _MB,
+            "disk": limits.disk_mb * _MB,
+            "processes": limits.processes,
+        }
+        if not self._full:
+            self._send_order()
+            return
+        self._init = socket.socket(fileno=self._channels.pop("init"))
+        self._watch(self._init.fileno(), self._on_init)
+        wire.send(
+            self._init,
+            {
+                "disk": limits.disk_mb * _MB,
+                "readonly": {inside: outer[inside] for inside in order.readonly},
+                "writable": {inside: outer[inside] for inside in order.writable},
+            },
+        )
+
+    def _send_order(self) -> None:
+        body = json.dumps(self._message).encode()
+        control = self._channels["control"]
+        data = memoryview(wire.LENGTH.pack(len(body)) + body)
+        while data:
+            data = data[os.write(control, data) :]
+        os.set_blocking(control, False)
+
+    def _on_init(self) -> None:
+        try:
+            answer, _ = wire.receive(self._init)
+        except ConnectionError:
+            self._unwatch(self._init.fileno())
+            return
+        if "error" in answer:
+            self._fail(f"the inputs could not be mounted: {answer['error']}")
+            return
+        self._send_order()
+
+    # -- the loop -----------------------------------------------------------------------------
+
+    def _watch(self, descriptor: int, handler: Callable[[], None]) -> None:
+        self._handlers[descriptor] = handler
+        self._poll.register(descriptor, select.POLLIN)
+
+    def _unwatch(self, descriptor: int) -> None:
+        if self._handlers.pop(descriptor, None) is not None:
+            self._poll.unregister(descriptor)
+
+    def _step(self) -> None:
+        now = time.monotonic()
+        wait = max(0.0, min(self._deadline, self._next_timer()) - now)
+        for descriptor, _ in self._poll.poll(min(wait, 1.0) * 1000 + 0.5):
+            handler = self._handlers.get(descriptor)
+            if handler is not None:
+                handler()
+        now = time.monotonic()
+        if self._finished:
+            if now >= self._deadline:
+                self._ended = True
+            return
+        if self._started is None:
+            if now >= self._deadline:
+                self._fail(f"the sandbox was not ready within {_SET_UP_S:g} s")
+            return
+        self._enforce(now)
+
+    def _next_timer(self) -> float:
+        if self._started is None or self._finished:
+            return self._deadline
+        if self._soft_sent:
+            return min(self._next_sample, self._deadline)
+        return min(self._next_sample, self._started + self._order.limits.soft_s)
+
+    def _enforce(self, now: float) -> None:
+        assert self._started is not None
+        limits = self._order.limits
+        if now >= self._deadline:
+            self._hard_limit()
+        elif not self._soft_sent and now >= self._started + limits.soft_s:
+            self._soft_sent = True
+            self._signal(signal.SIGXCPU)
+        elif now >= self._next_sample:
+            used = self._meter.sample()
+            # A fold of an hour need not be looked at twenty times a second.
+            pace = 1 if now - self._started < 10 else 4
+            self._next_sample = now + _SAMPLE_S * pace
+            if used > limits.memory_mb * _MB + _MEMORY_SLACK:
+                self._finish(self._memory_ending())
+            elif self._meter.processes > limits.processes + 2:
+                self._finish(self._processes_ending())
+            elif not self._full and now >= self._next_disk:
+                self._next_disk = now + _DISK_SAMPLE_S
+                if folder_bytes(self._home, limits.disk_mb * _MB) > limits.disk_mb * _MB:
+                    self._finish(self._disk_ending())
+
+    def _on_cancel(self) -> None:
+        self._unwatch(self._wake)
+        if not self._finished:
+            detail = "The run was cancelled."
+            self._finish(judge.Ending(reason=Reason.CANCELLED, detail=detail))
+
+    def _on_zygote(self) -> None:
+        try:
+            self._status, _ = wire.receive(self._connection)
+        except (ConnectionError, ValueError):
+            self._status = None
+            if not self._finished:
+                self._problem = "the zygote ended during the run"
+        self._unwatch(self._connection.fileno())
+        self._ended = True
+        if not self._finished:
+            self._drain_all()
+
+    # -- what the fold says -------------------------------------------------------------------
+
+    def _on_control(self) -> None:
+        control = self._channels["control"]
+        try:
+            data = os.read(control, _READ)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if not data:
+            self._unwatch(control)
+            return
+        if self._finished:
+            return
+        try:
+            self._reader.feed(data)
+        except Corrupt:
+            self._finish(
+                judge.Ending(
+                    reason=Reason.BAD_OUTPUT,
+                    detail=(
+                        "The channel for results holds something else: the submission wrote to "
+                        "descriptors that are not its own."
+                    ),
+                )
+            )
+        except TooMuch:
+            self._finish(
+                judge.Ending(
+                    reason=Reason.BAD_OUTPUT,
+                    detail=f"The result is larger than {self._order.output_bytes} bytes.",
+                )
+            )
+
+    def _on_frame(self, kind: bytes, body: Any) -> None:
+        if self._finished:
+            return
+        if self._started is None:
+            if kind == wire.READY:
+                self._go()
+                return
+            problem = body if kind == wire.BROKEN else "it spoke out of turn"
+            self._fail(f"the sandbox could not be set up: {problem}")
+        elif kind == wire.BEGIN:
+            if body in self._done or body == self._phase:
+                raise Corrupt
+            self._end_phase()
+            self._begin_phase(body)
+        elif kind == wire.END:
+            self._end_phase()
+            self._acknowledge()
+        elif kind == wire.ERROR:
+            self._finish(judge.by_exception(body, self._order))
+        elif kind == wire.DONE:
+            self._end_phase()
+            self._finish(None)
+        else:
+            raise Corrupt
+
+    def _go(self) -> None:
+        self._meter.start()
+        self._started = time.monotonic()
+        self._deadline = self._started + self._order.limits.hard_s
+        self._next_sample = self._started + _SAMPLE_S
+        self._acknowledge()
+
+    def _acknowledge(self) -> None:
+        with contextlib.suppress(OSError):
+            os.write(self._channels["control"], wire.ACKNOWLEDGED)
+
+    def _begin_phase(self, phase: Phase) -> None:
+        self._meter.restart()
+        self._phase_cpu = self._meter.cpu_s()
+        self._phase, self._phase_at = phase, time.monotonic()
+        self._acknowledge()
+
+    def _end_phase(self) -> None:
+        if self._phase is None:
+            return
+        with self.changed:
+            self._measure()
+            self._done.append(self._phase)
+            self._phase = None
+            self.urgent = True
+            self.changed.notify()
+
+    def _measure(self) -> None:
+        assert self._phase is not None
+        wall = time.monotonic() - self._phase_at
+        self._measures[self._phase] = Measure(
+            wall_s=wall,
+            cpu_s=max(0.0, self._meter.cpu_s() - self._phase_cpu),
+            memory_kb=self._meter.peak_kb(),
+        )
+
+    # -- what it prints -----------------------------------------------------------------------
+
+    def _drain(self, name: str, log: LogKeeper) -> int:
+        try:
+            data = os.read(self._channels[name], _READ)
+        except BlockingIOError:
+            return 0
+        if not data:
+            self._unwatch(self._channels[name])
+            return 0
+        with self.changed:
+            log.add(data)
+            self.changed.notify()
+        return len(data)
+
+    def _drain_all(self) -> None:
+        """Read what a fold that has ended left in its pipes; others may still hold them open."""
+        left = _MOST_DRAINED
+        while left > 0 and (count := self._drain("log", self._log)):
+            left -= count
+        while self._drain("faults", self._faults):
+            pass
+        while not self._finished and self._channels["control"] in self._handlers:
+            before = self._handlers[self._channels["control"]]
+            if not select.select([self._channels["control"]], [], [], 0)[0]:
+                break
+            before()
+
+    # -- the end ------------------------------------------------------------------------------
+
+    def _signal(self, number: int) -> None:
+        if self._pidfd is not None:
+            with contextlib.suppress(OSError):
+                signal.pidfd_send_signal(self._pidfd, number)
+
+    def _finish(self, ending: judge.Ending | None) -> None:
+        """Kill everything of the run; what it says from now on is not heard."""
+        if self._phase is not None:
+            self._measure()
+        self._finished, self._ending = True, ending
+        self._deadline = time.monotonic() + _END_S
+        with contextlib.suppress(OSError):
+            self._connection.send(b"kill")
+        self._drain_all_text()
+
+    def _drain_all_text(self) -> None:
+        for name, log in (("log", self._log), ("faults", self._faults)):
+            left = _MOST_DRAINED
+            while left > 0 and (count := self._drain(name, log)):
+                left -= count
+
+    def _fail(self, problem: str) -> None:
+        self._problem = problem
+        self._finish(None)
+
+    def _judge(self) -> Verdict:
+        status = self._status or {}
+        if not self._finished and self._problem is None:
+            if self._phase is not None:
+                self._measure()
+            self._ending = judge.by_status(
+                status.get("status", 0), self._faults.text(), self._order, self._phase
+            )
+            self._finished = True
+        if self._problem is not None:
+            msg = f"{self._order.key}: {self._problem}"
+            raise OSError(msg)
+        ending = self._ending
+        if ending is not None and ending.reason in (
+            Reason.CRASHED,
+            Reason.USER_ERROR,
+            Reason.NO_RESULT,
+            Reason.OUT_OF_MEMORY,
+        ):
+            ending = self._look_for_cause(ending, status)
+        return self._verdict(ending)
+
+    def _look_for_cause(self, ending: judge.Ending, status: dict[str, Any]) -> judge.Ending:
+        """Prefer what the kernel counted to what the fold said."""
+        if status.get("oom_kills") and ending.reason != Reason.OUT_OF_MEMORY:
+            return self._memory_ending(ending)
+        return ending
+
+    def _verdict(self, ending: judge.Ending | None) -> Verdict:
+        log = self._log.text()
+        faults = self._faults.text() if ending is not None else ""
+        shown = ending is not None and ending.reason in (Reason.CRASHED, Reason.HARD_TIMEOUT)
+        if faults and shown:
+            log += ("" if log.endswith("\n") or not log else "\n") + faults
+        outputs: tuple[Output, ...] = tuple(self._reader.outputs)
+        if ending is None:
+            return Verdict(reason=None, log=log, measures=dict(self._measures), outputs=outputs)
+        return Verdict(
+            reason=ending.reason,
+            phase=self._phase,
+            detail=ending.detail,
+            traceback=ending.traceback,
+            user_line=ending.user_line,
+            log=log,
+            measures=dict(self._measures),
+            outputs=outputs,
+        )
+
+    def _hard_limit(self) -> None:
+        limits = self._order.limits
+        line = judge.dumped_line(self._faults.text(), self._order)
+        where = (
+            ""
+            if line is None
+            else f"; at {limits.soft_s:g} s it was in {line.file}, line {line.line}"
+        )
+        if self._meter.processes > 1:
+            where += (
+                "; it had started processes, which hang when the parent used OpenMP before they "
+                "were forked"
+            )
+        self._finish(
+            judge.Ending(
+                reason=Reason.HARD_TIMEOUT,
+                detail=(
+                    f"It was killed after {limits.hard_s:g} s, having gone on after the soft limit "
+                    f"of {limits.soft_s:g} s{where}."
+                ),
+                user_line=line,
+            )
+        )
+
+    def _memory_ending(self, told: judge.Ending | None = None) -> judge.Ending:
+        return judge.Ending(
+            reason=Reason.OUT_OF_MEMORY,
+            detail=f"It needed more than the {self._order.limits.memory_mb} MB of memory that it may use.",
+            traceback=told.traceback if told else "",
+            user_line=told.user_line if told else None,
+        )
+
+    def _processes_ending(self) -> judge.Ending:
+        most = self._order.limits.processes
+        detail = f"It started more than the {most} processes and threads that it may have."
+        return judge.Ending(reason=Reason.LIMIT_PROCESSES, detail=detail)
+
+    def _disk_ending(self) -> judge.Ending:
+        most = self._order.limits.disk_mb
+        detail = f"It wrote more than the {most} MB of disk that it may use."
+        return judge.Ending(reason=Reason.LIMIT_DISK, detail=detail)
+
+    def _close(self) -> None:
+        self._connection.close()
+        if self._full and hasattr(self, "_init"):
+            self._init.close()
+        for descriptor in (*self._channels.values(), self._wake, self._pidfd):
+            if descriptor is not None:
+                os.close(descriptor)
+        if self._group is not None:
+            self._group.close()
+
+
+def folder_bytes(folder: str, enough: int) -> int:
+    """Return how much a folder holds; stops counting beyond `enough`."""
+    total = 0
+    waiting = [folder]
+    while waiting and total <= enough:
+        try:
+            with os.scandir(waiting.pop()) as entries:
+                for entry in entries:
+                    if entry.is_dir(follow_symlinks=False):
+                        waiting.append(entry.path)
+                    else:
+                        total += entry.stat(follow_symlinks=False).st_blocks * 512
+        except OSError:
+            continue
+    return total
