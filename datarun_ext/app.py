@@ -62,7 +62,10 @@ class DatarunApp(Options, ExtensionApp):
         self._sockets.append(server)
 
 
-main = DatarunApp.launch_instance
+def main() -> None:
+    """Run the master without JupyterLab: `jupyter datarun`."""
+    DatarunApp.launch_instance()  # type: ignore[no-untyped-call]
+
 
 if __name__ == "__main__":
     main()

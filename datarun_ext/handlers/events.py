@@ -28,7 +28,7 @@ class Events(WebSocketMixin, WebSocketHandler, Identified):
     watcher: Watcher | None = None
     _sending: asyncio.Task[None] | None = None
 
-    async def prepare(self, **_kwargs: Any) -> None:  # type: ignore[override]
+    async def prepare(self, **_kwargs: Any) -> None:
         """Find out who asks before the connection is made."""
 
         async def proceed() -> None:
