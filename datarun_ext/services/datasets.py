@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session, selectinload
+from sqlalchemy.orm import Session, selectinload, undefer
 
 from datarun_ext.config import Settings
 from datarun_ext.errors import Forbidden, InvalidField, NotAcceptable, NotFound
@@ -275,7 +275,11 @@ def _insert(
 
 
 def _list(session: Session, *, who: Principal, limit: int | None, cursor: int) -> Sequence[RawData]:
-    query = select(RawData).options(selectinload(RawData.files)).order_by(RawData.id)
+    query = (
+        select(RawData)
+        .options(selectinload(RawData.files), undefer(RawData.labels))
+        .order_by(RawData.id)
+    )
     if not who.is_superuser:
         query = query.where(RawData.owner == who.name)
     return session.scalars(query.where(RawData.id > cursor).limit(limit)).all()
