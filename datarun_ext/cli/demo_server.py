@@ -90,8 +90,9 @@ class DemoServer:
         """
         command = [
             sys.executable,
-            "-m",
-            "datarun_ext",
+            "-c",
+            # Not `-m`: Jupyter tells an extension by the module of its class.
+            "from datarun_ext.app import main; main()",
             "--no-browser",
             "--allow-root",
             "--ServerApp.ip=127.0.0.1",
