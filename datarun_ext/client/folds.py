@@ -81,7 +81,7 @@ class Folds:
             body["limits"] = limits_body(limits)
         if force is not None:
             body["force"] = force
-        return parse(Fold, self._transport.post("runapp/submissionfold/", body))
+        return parse(Fold, self._transport.post("runapp/submissionfold/", body, view="summary"))
 
     def list(
         self,

@@ -78,9 +78,9 @@ class Transport:
         """Return the JSON at a path."""
         return self.send("GET", path, params=params)[0]
 
-    def post(self, path: str, body: Mapping[str, Any] | None = None) -> Any:
+    def post(self, path: str, body: Mapping[str, Any] | None = None, **params: object) -> Any:
         """Send JSON and return the JSON that comes back."""
-        return self.send("POST", path, json=dict(body or {}))[0]
+        return self.send("POST", path, params=params, json=dict(body or {}))[0]
 
     def delete(self, path: str) -> None:
         """Delete what is at a path."""
