@@ -28,6 +28,8 @@ log = logging.getLogger("datarun.dispatch")
 
 LOOK_S = 5.0
 """Seconds between two looks at the queue when nothing wakes the dispatcher."""
+GATHER_S = 0.01
+"""Seconds between two rounds under load: one round serves all that came meanwhile."""
 BACKOFF_S = (0.5, 1.0, 2.0, 5.0)
 
 
@@ -121,6 +123,7 @@ class Dispatcher:
             try:
                 while await self._round():
                     failures = 0
+                    await asyncio.sleep(GATHER_S)
             except Exception as error:
                 self.broker_error = f"{type(error).__name__}: {error}"
                 if failures == 0:
@@ -128,11 +131,11 @@ class Dispatcher:
                 await asyncio.sleep(BACKOFF_S[min(failures, len(BACKOFF_S) - 1)])
                 failures += 1
                 continue
-            self._wake.clear()
             try:
                 await asyncio.wait_for(self._wake.wait(), LOOK_S)
             except TimeoutError:
                 continue
+            self._wake.clear()
 
     async def _round(self) -> bool:
         if not await self.db.read(_something_waits):

@@ -14,7 +14,7 @@ from redis.asyncio import Redis
 log = logging.getLogger("datarun.relay")
 
 CHANNEL = "datarun:events"
-GATHER_S = 0.02
+GATHER_S = 0.1
 """Announcements within this time become one: the others read the table anyway."""
 RETRY_S = 2.0
 

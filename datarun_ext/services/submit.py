@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -99,8 +100,8 @@ class Submit:
         clean_names(new.files)
         for fold in new.folds:
             check_limits(fold.limits, settings=self.settings)
-        with staging(self.settings.submission_dir) as folder:
-            if new.files:
+        with staging(self.settings.submission_dir) if new.files else nullcontext() as folder:
+            if folder is not None:
                 await asyncio.to_thread(write_all, folder, new.files)
             for _ in range(TRIES_FOR_AN_ID):
                 try:
@@ -125,7 +126,7 @@ def first_attempt() -> int:
 
 
 def _submit(
-    session: Session, *, who: Principal, new: NewSubmission, folder: Path, broker_up: bool
+    session: Session, *, who: Principal, new: NewSubmission, folder: Path | None, broker_up: bool
 ) -> tuple[Submission, list[SubmissionFold], list[Path]]:
     submission, gone = _submission(session, who=who, new=new, folder=folder)
     dataset = submission.raw_data
@@ -141,7 +142,7 @@ def _submit(
 
 
 def _submission(
-    session: Session, *, who: Principal, new: NewSubmission, folder: Path
+    session: Session, *, who: Principal, new: NewSubmission, folder: Path | None
 ) -> tuple[Submission, list[Path]]:
     known = None
     if new.submission_id is not None:
@@ -151,7 +152,7 @@ def _submission(
     if known is None:
         if new.raw_data_id is None:
             raise InvalidField("raw_data", "This field is required for a new submission.")
-        if not new.files:
+        if folder is None:
             raise InvalidField("files", "This field is required for a new submission.")
         dataset = visible(session, who=who, raw_data_id=new.raw_data_id)
         known = Submission(
@@ -185,7 +186,7 @@ def _submission(
 
 
 def _replace(
-    session: Session, *, who: Principal, known: Submission, new: NewSubmission, folder: Path
+    session: Session, *, who: Principal, known: Submission, new: NewSubmission, folder: Path | None
 ) -> list[Path]:
     """Replace a submission's files (if any were sent) and all its folds."""
     if new.raw_data_id is not None:
@@ -196,7 +197,7 @@ def _replace(
         deleted_event(session, fold)
         session.delete(fold)
     gone: list[Path] = []
-    if new.files:
+    if folder is not None:
         gone.append(Path(known.files_path))
         known.files.clear()
         session.flush()
