@@ -16,8 +16,10 @@ from datarun_ext.client import (
     Client,
     ClientError,
     CrossValidation,
+    Dataset,
     Fold,
     State,
+    Task,
     TaskFailed,
     WaitTimeout,
 )
@@ -39,6 +41,9 @@ def demo(folds: int, timeout: float, keep: bool) -> None:
     """
     signal.signal(signal.SIGTERM, _end)
     console = Console(highlight=False)
+    if not console.is_terminal:
+        # Nobody's window: lines and tables need not be broken.
+        console.width = 160
     try:
         with DemoServer(keep=keep) as server:
             try:
@@ -67,7 +72,8 @@ def _run(server: DemoServer, console: Console, folds: int, timeout: float) -> li
     with server.start() as client:
         health = client.health()
         view.say(f"Ready at {client.url}: {health.runners} runner, {health.slots} folds at once")
-        submitted = _submit(client, view, names, folds)
+        datasets = _prepare(client, view)
+        submitted = _submit(client, view, datasets, names, folds)
         with view:
             try:
                 ended = client.wait(submitted, timeout, view.change)
@@ -85,9 +91,10 @@ def _run(server: DemoServer, console: Console, folds: int, timeout: float) -> li
     return ended
 
 
-def _submit(client: Client, view: View, names: dict[int, str], folds: int) -> list[Fold]:
-    submitted: list[Fold] = []
+def _prepare(client: Client, view: View) -> dict[str, Dataset]:
+    """Upload the datasets and split them; return them by name."""
     frame = iris_frame()
+    splits: dict[str, Task] = {}
     for model in MODELS:
         dataset = client.datasets.create(
             model.dataset,
@@ -95,15 +102,27 @@ def _submit(client: Client, view: View, names: dict[int, str], folds: int) -> li
             target_column="species",
             workflow_elements=model.workflow_elements,
         )
+        splits[model.dataset] = client.datasets.split(dataset, HELD_OUT)
+    datasets: dict[str, Dataset] = {}
+    for name, task in splits.items():
         try:
-            client.tasks.wait(client.datasets.split(dataset, HELD_OUT), timeout=60)
+            client.tasks.wait(task, timeout=60)
         except (TaskFailed, WaitTimeout) as error:
             raise DemoFailed("split", str(error), "Run `datarun doctor`.") from error
-        dataset = client.datasets.get(dataset)
-        rows = f"{dataset.n_train} rows to train, {dataset.n_test} to test"
-        view.say(f"Dataset {dataset.name!r} uploaded and split: {rows}")
+        datasets[name] = client.datasets.get(name)
+        rows = f"{datasets[name].n_train} rows to train, {datasets[name].n_test} to test"
+        view.say(f"Dataset {name!r} uploaded and split: {rows}")
+    return datasets
+
+
+def _submit(
+    client: Client, view: View, datasets: dict[str, Dataset], names: dict[int, str], folds: int
+) -> list[Fold]:
+    """Submit the models; return their folds."""
+    submitted: list[Fold] = []
+    for model in MODELS:
         submission = client.submissions.create(
-            dataset,
+            datasets[model.dataset],
             model.files,
             cv=CrossValidation(kind="stratified", n_splits=folds),
             name=model.name,

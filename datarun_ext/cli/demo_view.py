@@ -6,6 +6,7 @@ import time
 from types import TracebackType
 from typing import Protocol, Self
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.live import Live
 from rich.markup import escape
@@ -133,25 +134,25 @@ class LiveView:
 
 def result_table(folds: list[Fold], names: dict[int, str]) -> Table:
     """Return times, memory and scores of each fold."""
-    table = Table(title="Folds", title_justify="left")
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
     table.add_column("fold", justify="right")
-    table.add_column("model")
-    table.add_column("queue")
-    table.add_column("state")
-    for heading in ("train", "validation", "test", "CPU", "memory", "validation acc.", "test acc."):
-        table.add_column(heading, justify="right")
+    table.add_column("", no_wrap=True)
+    table.add_column("model", no_wrap=True)
+    table.add_column("state", no_wrap=True)
+    for heading in ("train", "validation", "test", "CPU", "memory", "valid.\nacc.", "test\nacc."):
+        table.add_column(heading, justify="right", no_wrap=True)
     for fold in folds:
         colour = COLOURS[fold.state]
-        cpu = fold.train_cpu_time + fold.test_cpu_time
+        cpu = fold.train_cpu_time + fold.validation_cpu_time + fold.test_cpu_time
         table.add_row(
             str(fold.id),
-            escape(names.get(fold.submission or 0, "?")),
             str(fold.priority),
+            escape(names.get(fold.submission or 0, "?")),
             f"[{colour}]{fold.state}[/{colour}]",
-            f"{fold.train_time:.3f} s",
-            f"{fold.validation_time:.3f} s",
-            f"{fold.test_time:.3f} s",
-            f"{cpu:.3f} s",
+            f"{fold.train_time:.2f} s",
+            f"{fold.validation_time:.2f} s",
+            f"{fold.test_time:.2f} s",
+            f"{cpu:.2f} s",
             f"{fold.memory / 1000:.1f} MB",
             _score(fold, "validation_accuracy"),
             _score(fold, "test_accuracy"),
