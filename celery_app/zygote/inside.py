@@ -28,6 +28,18 @@ FIRST_FREE = 5
 
 _PROGRAMS = "celery_app.programs"
 _PIECE = 1 << 20
+_THREAD_VARIABLES = (
+    "LOKY_MAX_CPU_COUNT",
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "BLIS_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "NUMEXPR_MAX_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+    "POLARS_MAX_THREADS",
+    "RAYON_NUM_THREADS",
+)
 
 
 class SoftTimeLimitExceeded(Exception):  # noqa: N818
@@ -105,8 +117,7 @@ def run(
 ) -> NoReturn:
     """Run one order to its end; the keeper or the kernel ends the process."""
     try:
-        home = order["home"]
-        _prepare(home, order["threads"])
+        _use_threads(order["threads"])
         limit_threads(order["threads"])
         context = _Context(order["arguments"], order["paths"])
         code = None if order["code"] is None else context.path(order["code"])
@@ -150,9 +161,9 @@ def _load(name: str) -> Callable[[Any], None]:
     return program
 
 
-def _prepare(home: str, threads: int) -> None:
+def prepare(home: str) -> None:
+    """Do what needs no order yet: home, temporary folders, signals, fresh random numbers."""
     temporary = "/tmp" if home == FOLD else f"{home}/tmp"
-    count = str(threads)
     os.environ.update(
         HOME=home,
         TMPDIR=temporary,
@@ -160,23 +171,10 @@ def _prepare(home: str, threads: int) -> None:
         MPLCONFIGDIR=f"{home}/.matplotlib",
         NUMBA_CACHE_DIR=f"{home}/.numba",
         XDG_CACHE_HOME=f"{home}/.cache",
-        LOKY_MAX_CPU_COUNT=count,
-        OMP_NUM_THREADS=count,
-        OPENBLAS_NUM_THREADS=count,
-        MKL_NUM_THREADS=count,
-        BLIS_NUM_THREADS=count,
-        NUMEXPR_NUM_THREADS=count,
-        NUMEXPR_MAX_THREADS=count,
-        VECLIB_MAXIMUM_THREADS=count,
-        POLARS_MAX_THREADS=count,
-        RAYON_NUM_THREADS=count,
     )
     tempfile.tempdir = None
     os.chdir(home)
     os.umask(0o022)
-    os.cpu_count = lambda: threads
-    if hasattr(os, "process_cpu_count"):
-        os.process_cpu_count = lambda: threads
     random.seed()
     if "numpy.random" in sys.modules:
         sys.modules["numpy.random"].seed()
@@ -189,6 +187,15 @@ def _prepare(home: str, threads: int) -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGXCPU, _soft_limit)
     faulthandler.register(signal.SIGXCPU, file=FAULTS, all_threads=False, chain=True)
+
+
+def _use_threads(threads: int) -> None:
+    count = str(threads)
+    for name in _THREAD_VARIABLES:
+        os.environ[name] = count
+    os.cpu_count = lambda: threads
+    if hasattr(os, "process_cpu_count"):
+        os.process_cpu_count = lambda: threads
 
 
 def _soft_limit(_number: int, _frame: FrameType | None) -> None:

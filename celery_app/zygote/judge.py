@@ -105,11 +105,12 @@ def by_status(status: int, faults: str, order: Order, phase: Phase | None) -> En
         name = signal.Signals(number).name
     except ValueError:
         name = f"signal {number}"
-    hint = {
+    hints: dict[int, str] = {
         signal.SIGKILL: "; it killed itself, or this machine ran out of memory",
         signal.SIGSEGV: "; a compiled library accessed memory that it must not",
         signal.SIGABRT: "; a compiled library gave up",
-    }.get(number, "")
+    }
+    hint = hints.get(number, "")
     return Ending(
         reason=Reason.CRASHED,
         detail=f"The submission's process crashed with {name}{during}{where}{hint}.",

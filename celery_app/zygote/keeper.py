@@ -59,6 +59,7 @@ class Keeper:
         self._handlers: dict[int, Callable[[], None]] = {}
         self._poll = select.poll()
         self._started: float | None = None
+        self._furnished = self._ready = False
         self._soft_sent = False
         self._phase: Phase | None = None
         self._phase_at = 0.0
@@ -122,8 +123,8 @@ class Keeper:
             self._group.limit(memory=most, processes=limits.processes + 1)
         for name, handler in (
             ("control", self._on_control),
-            ("log", lambda: self._drain("log", self._log)),
-            ("faults", lambda: self._drain("faults", self._faults)),
+            ("log", self._on_log),
+            ("faults", self._on_faults),
         ):
             os.set_blocking(self._channels[name], name == "control")
             self._watch(self._channels[name], handler)
@@ -143,6 +144,7 @@ class Keeper:
             "processes": limits.processes,
         }
         if not self._full:
+            self._furnished = True
             self._send_order()
             return
         self._init = socket.socket(fileno=self._channels.pop("init"))
@@ -155,6 +157,10 @@ class Keeper:
                 "writable": {inside: outer[inside] for inside in order.writable},
             },
         )
+        if not order.writable:
+            # The process locks itself while init still mounts; only a place to be opened for
+            # writing must be there first.
+            self._send_order()
 
     def _send_order(self) -> None:
         body = json.dumps(self._message).encode()
@@ -173,7 +179,10 @@ class Keeper:
         if "error" in answer:
             self._fail(f"the inputs could not be mounted: {answer['error']}")
             return
-        self._send_order()
+        self._furnished = True
+        if self._order.writable:
+            self._send_order()
+        self._go_when_ready()
 
     # -- the loop -----------------------------------------------------------------------------
 
@@ -289,8 +298,9 @@ class Keeper:
         if self._finished:
             return
         if self._started is None:
-            if kind == wire.READY:
-                self._go()
+            if kind == wire.READY and not self._ready:
+                self._ready = True
+                self._go_when_ready()
                 return
             problem = body if kind == wire.BROKEN else "it spoke out of turn"
             self._fail(f"the sandbox could not be set up: {problem}")
@@ -310,7 +320,9 @@ class Keeper:
         else:
             raise Corrupt
 
-    def _go(self) -> None:
+    def _go_when_ready(self) -> None:
+        if not (self._ready and self._furnished):
+            return
         self._meter.start()
         self._started = time.monotonic()
         self._deadline = self._started + self._order.limits.hard_s
@@ -347,6 +359,12 @@ class Keeper:
         )
 
     # -- what it prints -----------------------------------------------------------------------
+
+    def _on_log(self) -> None:
+        self._drain("log", self._log)
+
+    def _on_faults(self) -> None:
+        self._drain("faults", self._faults)
 
     def _drain(self, name: str, log: LogKeeper) -> int:
         try:
@@ -386,6 +404,9 @@ class Keeper:
         if self._phase is not None:
             self._measure()
         self._finished, self._ending = True, ending
+        # A kill cannot be taken back: only where somebody else writes to the same folder next is
+        # the end of a well ended run worth waiting for.
+        self._ended = ending is None and self._problem is None and not self._order.writable
         self._deadline = time.monotonic() + _END_S
         with contextlib.suppress(OSError):
             self._connection.send(b"kill")
@@ -403,6 +424,8 @@ class Keeper:
 
     def _judge(self) -> Verdict:
         status = self._status or {}
+        if not self._finished and self._started is None and self._problem is None:
+            self._problem = f"the sandbox could not be set up: {self._log.text() or 'it ended'}"
         if not self._finished and self._problem is None:
             if self._phase is not None:
                 self._measure()

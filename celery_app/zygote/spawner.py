@@ -62,7 +62,8 @@ def _spawn_for_ever(orders: socket.socket, base: str, room: str) -> None:
 def _init(control: socket.socket, base: str, room: str) -> None:
     """Make the fold's mounts, then live until the control socket closes: all die with init."""
     libc.prctl(libc.PR_SET_PDEATHSIG, signal.SIGKILL)
-    # The zygote can enter the namespaces of a dumpable process only.
+    # The zygote can enter the namespaces of a dumpable process only. The fold still cannot look
+    # into this one, which has capabilities in a user namespace above the fold's.
     libc.prctl(libc.PR_SET_DUMPABLE, 1)
     control = socket.socket(fileno=os.dup2(control.detach(), 3))
     libc.close_from(4)
@@ -74,11 +75,10 @@ def _init(control: socket.socket, base: str, room: str) -> None:
             message, _ = wire.receive(control)
         except (ConnectionError, ValueError):
             return
-        _answer(control, lambda message=message: _furnish(message))  # type: ignore[misc]
+        _answer(control, lambda message=message: _furnish(message))
 
 
 def _furnish(message: dict[str, Any]) -> None:
-    libc.prctl(libc.PR_SET_DUMPABLE, 0)
     mounts.furnish(message["disk"], message["readonly"], message["writable"])
 
 
