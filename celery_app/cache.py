@@ -60,11 +60,9 @@ class Cache:
             Called while another process makes it.
         """
         path = self.folder / "entries" / kind / key
-        while True:
-            held = _hold(path)
-            if held is not None:
-                break
-            self._make(path, kind, key, make, waiting)
+        held = _hold(path)
+        while held is None:
+            held = self._make(path, kind, key, make, waiting)
         try:
             yield path
         finally:
@@ -83,11 +81,12 @@ class Cache:
 
     def _make(
         self, path: Path, kind: str, key: str, make: Callable[[Path], None], waiting: Waiting
-    ) -> None:
+    ) -> int | None:
+        """Make an entry unless another process has, and hold it; None when it has gone again."""
         lock = self.folder / "locks" / f"{kind}-{key[:2]}"
         with _locked(lock, waiting):
             if path.exists():
-                return
+                return _hold(path)
             part = self.folder / "parts" / f"{uuid.uuid4().hex}.part"
             try:
                 make(part)
@@ -96,9 +95,11 @@ class Cache:
             except BaseException:
                 _remove(part)
                 raise
-            big = _size(path) > self.most_bytes // 100
+            held = _hold(path)
+        big = _size(path) > self.most_bytes // 100
         if big or _used_at(self.folder / "locks" / "collect") < time.time() - COLLECT_EVERY_S:
             self.collect()
+        return held
 
     def _shrink(self) -> None:
         entries = [

@@ -7,6 +7,7 @@ import struct
 import time
 
 _LAYOUT = struct.Struct("<qddd")
+_PATH, _PATH_MOST = 64, 256
 
 
 class Shared:
@@ -44,6 +45,20 @@ class Shared:
         """Whether running folds must be given up now."""
         deadline = self._read()[3]
         return bool(deadline) and time.monotonic() >= deadline
+
+    @property
+    def zygote(self) -> str:
+        """The socket of the zygote."""
+        text = self._memory[_PATH : _PATH + _PATH_MOST]
+        return text[: text.index(b"\0")].decode()
+
+    @zygote.setter
+    def zygote(self, path: str) -> None:
+        text = path.encode()
+        if len(text) >= _PATH_MOST:
+            msg = f"the path of the zygote's socket is too long: {path}"
+            raise ValueError(msg)
+        self._memory[_PATH : _PATH + _PATH_MOST] = text.ljust(_PATH_MOST, b"\0")
 
     def registered(self, runner_id: int, heartbeat_s: float, lease_s: float) -> None:
         """Note the master's answer to a registration."""

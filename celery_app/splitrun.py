@@ -207,15 +207,13 @@ def _pack(data: bytes) -> str:
 def _upload_all(slot: Slot, job: SplitJob, folder: Path, progress: Progress) -> Iterator[File]:
     """Send every file that is new or changed to the master."""
     known = {file.name: file.sha256 for file in job.dataset.files}
-    for name in sorted(os.listdir(folder)):
-        if name == "__pycache__":
-            continue
-        path = folder / name
-        sha256 = _regular_hash(path, progress)
+    names = sorted(name for name in os.listdir(folder) if name != "__pycache__")
+    hashes = {name: _regular_hash(folder / name, progress) for name in names}
+    for name, sha256 in hashes.items():
         if known.get(name) == sha256:
             continue
         sent = slot.master.upload(
-            path,
+            folder / name,
             raw_data_id=job.dataset.id,
             name=name,
             task_id=job.task_id,
@@ -236,14 +234,15 @@ def _regular_hash(path: Path, progress: Progress) -> str:
     except OSError as error:
         msg = f"The split made {path.name!r}, which cannot be read: {error.strerror}."
         raise SplitFailed(msg) from None
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        msg = (
+            f"The split made {path.name!r}, which is no file: prepare_data must write its "
+            "files beside those that were sent."
+        )
+        raise SplitFailed(msg)
+    digest = hashlib.sha256()
     with os.fdopen(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            msg = (
-                f"The split made {path.name!r}, which is no file: prepare_data must write its "
-                "files beside those that were sent."
-            )
-            raise SplitFailed(msg)
-        digest = hashlib.sha256()
         while piece := file.read(1 << 20):
             digest.update(piece)
             progress.tick()

@@ -29,11 +29,11 @@ def add_tasks(app: Celery, slot: Callable[[], Slot]) -> None:
         Returns the parts of the process that it is called in.
     """
 
-    @app.task(name=TASK_FOLD)  # type: ignore[untyped-decorator]
+    @app.task(name=TASK_FOLD, shared=False)  # type: ignore[untyped-decorator]
     def fold(fold_id: int, attempt: int) -> None:
         _safely(TASK_FOLD, lambda: run_fold(slot(), fold_id, attempt), slot)
 
-    @app.task(name=TASK_SPLIT)  # type: ignore[untyped-decorator]
+    @app.task(name=TASK_SPLIT, shared=False)  # type: ignore[untyped-decorator]
     def split(task_id: str, attempt: int) -> None:
         _safely(TASK_SPLIT, lambda: run_split(slot(), task_id, attempt), slot)
 

@@ -10,7 +10,6 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable
 from importlib.metadata import version
 from typing import Any
 
@@ -19,9 +18,9 @@ from celery.worker import state
 
 from celery_app.app import make_app
 from celery_app.config import RunnerConfig
-from celery_app.execution import Executor
 from celery_app.master import MasterClient, MasterError
 from celery_app.pool import SlotPool
+from celery_app.sandboxes import Sandboxes
 from celery_app.secrets import hide_memory
 from celery_app.shared import Shared
 from celery_app.slot import Slot
@@ -42,19 +41,16 @@ class Runner:
     ----------
     config : RunnerConfig
         Its settings.
-    connect : callable
-        Returns the executor of the process that it is called in.
+    shared : Shared
+        Where the slots see what holds for all.
     level : SandboxLevel
         How well folds are isolated.
     """
 
-    def __init__(
-        self, config: RunnerConfig, connect: Callable[[], Executor], level: SandboxLevel
-    ) -> None:
+    def __init__(self, config: RunnerConfig, shared: Shared, level: SandboxLevel) -> None:
         self.config = config
-        self.connect = connect
+        self.shared = shared
         self.level = level
-        self.shared = Shared()
         self.name = f"{socket.gethostname()}:{os.getpid()}"
         self._main = os.getpid()
         self._slot: tuple[int, Slot] | None = None
@@ -103,7 +99,7 @@ class Runner:
     def slot(self) -> Slot:
         """Return the parts of this process."""
         if self._slot is None or self._slot[0] != os.getpid():
-            self._slot = os.getpid(), Slot.open(self.config, self.shared, self.connect())
+            self._slot = os.getpid(), Slot.open(self.config, self.shared, Sandboxes(self.shared))
         return self._slot[1]
 
     def _on_slot_start(self, **_: Any) -> None:

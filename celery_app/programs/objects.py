@@ -12,10 +12,13 @@ import pickle
 from pathlib import Path
 from typing import Any
 
-from joblib.externals import cloudpickle  # type: ignore[import-untyped]
-
 from celery_app.execution import RunFault
 from datarun_ext.protocol import Reason
+
+try:
+    import cloudpickle  # type: ignore[import-untyped]
+except ImportError:  # joblib, which scikit-learn needs, brought its own before 1.6
+    from joblib.externals import cloudpickle  # type: ignore[import-untyped]
 
 _ALIGNMENT = 64
 
