@@ -10,7 +10,6 @@ from datarun_ext.cli.checks import Finding, fail, ok, warn
 from datarun_ext.client import (
     Client,
     ClientError,
-    CrossValidation,
     NotConnected,
     NotFound,
     Priority,
@@ -93,7 +92,7 @@ def _sing(client: Client) -> Finding:
         submission = client.submissions.create(
             dataset,
             {"classifier.py": MAJORITY},
-            cv=CrossValidation(kind="shuffle", n_splits=1, test_size=0.5, random_state=0),
+            cv=[(range(10), range(10, 20))],
             name="canary",
             priority=Priority.HIGH,
         )

@@ -103,7 +103,7 @@ class DemoServer:
             self._process = subprocess.Popen(
                 command,
                 cwd=self.folder,
-                env=self._environ(),
+                env=self.environ(),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -115,7 +115,8 @@ class DemoServer:
         self._ready(client, end)
         return client
 
-    def _environ(self) -> dict[str, str]:
+    def environ(self) -> dict[str, str]:
+        """Return the environment in which the server, and commands for it, run."""
         environ = dict(os.environ)
         for option in option_docs():
             if option.name in ELSEWHERE:
