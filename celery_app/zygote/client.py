@@ -7,7 +7,6 @@ import json
 import logging
 import os
 import select
-import shutil
 import site
 import socket
 import subprocess
@@ -25,6 +24,7 @@ import celery_app
 from celery_app.execution import OnSign, Order, Verdict
 from celery_app.sandbox import landlock
 from celery_app.zygote import wire
+from celery_app.zygote.folders import remove_tree
 from celery_app.zygote.keeper import Keeper
 from datarun_ext.protocol import SandboxLevel
 
@@ -315,7 +315,7 @@ class Zygote:
                 self._warden.kill()
                 self._warden.wait()
             self._warden = None
-            shutil.rmtree(self.path.parent, ignore_errors=True)
+            remove_tree(os.fspath(self.path.parent))
 
 
 def _private_folder() -> Path:

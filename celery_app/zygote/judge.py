@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import re
 import signal
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from datarun_ext.protocol import Phase, Reason, UserLine
 _DISK = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
 _DUMPED = re.compile(r'File "([^"\n]+)", line (\d+)')
 _DETAIL = 500
+_OURS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,6 +131,13 @@ def dumped_line(faults: str, order: Order) -> UserLine | None:
             if file.startswith(folder + "/"):
                 return UserLine(file=file[len(folder) + 1 :][:200], line=int(line[:9]))
     return None
+
+
+def trim_dump(faults: str) -> str:
+    """Return what faulthandler wrote, without our own frames."""
+    ours = f'File "{_OURS}/'
+    lines = (line for line in faults.splitlines(keepends=True) if ours not in line)
+    return "".join(line for line in lines if 'File "<frozen runpy>"' not in line)
 
 
 def _list(value: object) -> list[Any]:

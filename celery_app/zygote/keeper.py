@@ -22,6 +22,7 @@ from celery_app.logs import LogKeeper
 from celery_app.measure import Meter
 from celery_app.sandbox.cgroup import Group
 from celery_app.zygote import judge, wire
+from celery_app.zygote.folders import folder_bytes
 from celery_app.zygote.frames import Corrupt, FrameReader, TooMuch
 from datarun_ext.protocol import Measure, Phase, Reason
 
@@ -120,7 +121,7 @@ class Keeper:
         outer = {inside: os.path.realpath(outside) for inside, outside in places.items()}
         if self._group is not None:
             most = limits.memory_mb * _MB + _MEMORY_SLACK
-            self._group.limit(memory=most, processes=limits.processes + 1)
+            self._group.limit(memory=most, processes=limits.processes)
         for name, handler in (
             ("control", self._on_control),
             ("log", self._on_log),
@@ -141,7 +142,8 @@ class Keeper:
             "threads": order.threads,
             "memory": limits.memory_mb * _MB,
             "disk": limits.disk_mb * _MB,
-            "processes": limits.processes,
+            # Where a control group counts refusals, it must be the one that refuses.
+            "processes": limits.processes + (16 if self._counts_refusals() else 0),
         }
         if not self._full:
             self._furnished = True
@@ -183,6 +185,9 @@ class Keeper:
         if self._order.writable:
             self._send_order()
         self._go_when_ready()
+
+    def _counts_refusals(self) -> bool:
+        return self._group is not None and "pids" in self._group.folders
 
     # -- the loop -----------------------------------------------------------------------------
 
@@ -232,7 +237,8 @@ class Keeper:
             # A fold of an hour need not be looked at twenty times a second.
             pace = 1 if now - self._started < 10 else 4
             self._next_sample = now + _SAMPLE_S * pace
-            if used > limits.memory_mb * _MB + _MEMORY_SLACK:
+            killed = self._group is not None and self._group.oom_kills() > 0
+            if killed or used > limits.memory_mb * _MB + _MEMORY_SLACK:
                 self._finish(self._memory_ending())
             elif self._meter.processes > limits.processes + 2:
                 self._finish(self._processes_ending())
@@ -454,7 +460,7 @@ class Keeper:
 
     def _verdict(self, ending: judge.Ending | None) -> Verdict:
         log = self._log.text()
-        faults = self._faults.text() if ending is not None else ""
+        faults = judge.trim_dump(self._faults.text())
         shown = ending is not None and ending.reason in (Reason.CRASHED, Reason.HARD_TIMEOUT)
         if faults and shown:
             log += ("" if log.endswith("\n") or not log else "\n") + faults
@@ -474,6 +480,9 @@ class Keeper:
 
     def _hard_limit(self) -> None:
         limits = self._order.limits
+        if self._group is not None and self._group.refused_processes():
+            self._finish(self._processes_ending())
+            return
         line = judge.dumped_line(self._faults.text(), self._order)
         where = (
             ""
@@ -499,7 +508,10 @@ class Keeper:
     def _memory_ending(self, told: judge.Ending | None = None) -> judge.Ending:
         return judge.Ending(
             reason=Reason.OUT_OF_MEMORY,
-            detail=f"It needed more than the {self._order.limits.memory_mb} MB of memory that it may use.",
+            detail=(
+                f"It needed more than the {self._order.limits.memory_mb} MB of memory that it may "
+                "use."
+            ),
             traceback=told.traceback if told else "",
             user_line=told.user_line if told else None,
         )
@@ -523,20 +535,3 @@ class Keeper:
                 os.close(descriptor)
         if self._group is not None:
             self._group.close()
-
-
-def folder_bytes(folder: str, enough: int) -> int:
-    """Return how much a folder holds; stops counting beyond `enough`."""
-    total = 0
-    waiting = [folder]
-    while waiting and total <= enough:
-        try:
-            with os.scandir(waiting.pop()) as entries:
-                for entry in entries:
-                    if entry.is_dir(follow_symlinks=False):
-                        waiting.append(entry.path)
-                    else:
-                        total += entry.stat(follow_symlinks=False).st_blocks * 512
-        except OSError:
-            continue
-    return total

@@ -14,7 +14,6 @@ import json
 import os
 import pkgutil
 import selectors
-import shutil
 import signal
 import socket
 import sys
@@ -26,6 +25,7 @@ from typing import Any
 
 from celery_app.sandbox import cgroup, landlock, layout, libc, lockdown, mounts, seccomp
 from celery_app.zygote import processes, spawner, wire
+from celery_app.zygote.folders import remove_tree
 from celery_app.zygote.settings import FULL, LANDLOCK, Settings
 
 MODULES = (
@@ -404,17 +404,6 @@ class Server:
 
     def _remove_groups(self) -> None:
         self._dead_groups = [group for group in self._dead_groups if not group.remove()]
-
-
-def remove_tree(folder: str) -> None:
-    """Remove a folder whose owner may have taken away its own rights."""
-    for root, names, _ in os.walk(folder):
-        for name in names:
-            path = os.path.join(root, name)
-            if not os.path.islink(path):
-                with contextlib.suppress(OSError):
-                    os.chmod(path, 0o700)
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 def import_modules() -> Callable[[int], None]:

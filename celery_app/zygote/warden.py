@@ -7,7 +7,6 @@ import dataclasses
 import json
 import os
 import select
-import shutil
 import signal
 import socket
 import subprocess
@@ -17,6 +16,7 @@ from typing import Any
 from celery_app.sandbox import cgroup, libc
 from celery_app.sandbox.layout import FOLD_UID
 from celery_app.zygote import processes, wire
+from celery_app.zygote.folders import remove_tree
 
 SANDBOX_UIDS = (1_800_000_000, 165_536, 60_123)
 """Users that exist nowhere, the first that can be mapped is taken: a container may have few."""
@@ -71,7 +71,7 @@ class Warden:
         processes.sweep(lambda: (), _reap)
         if self._groups is not None:
             self._groups.remove()
-        shutil.rmtree(self._config["folder"], ignore_errors=True)
+        remove_tree(self._config["folder"])
         os._exit(0)
 
     def _start(self) -> None:
@@ -126,6 +126,9 @@ class Warden:
             lambda: [other.process.pid for other in self._zygotes], self._reap_strangers
         )
         if not self._zygotes:
+            for name in os.listdir(self._config["folder"]):
+                if name.startswith("fold-"):
+                    remove_tree(f"{self._config['folder']}/{name}")
             self._failures += 1
             if self._failures >= _MOST_FAILURES or not zygote.ready:
                 self._tell({"failed": "the zygote ended while it was being set up"})
