@@ -160,7 +160,7 @@ class Options(HasTraits):
                 if minutes is None:
                     msg = "a number of minutes such as */2 is needed"
                     raise ValueError(msg)
-                return 60.0 * float(minutes[1] or minutes[2])
+                return trait._validate(self, 60.0 * float(minutes[1] or minutes[2]))
             return trait._validate(self, trait.from_string(text))
         except (ValueError, TraitError) as error:
             msg = f"Environment variable {variable} is {text!r}: {error}. Correct or unset it."
@@ -274,7 +274,7 @@ class Settings:
             or _postgresql_url(options)
             or f"sqlite:///{data_dir / 'datarun.sqlite3'}",
             broker_url=broker_url,
-            redis_url=get("redis_url") or (broker_url if broker_url.startswith("redis") else ""),
+            redis_url=get("redis_url") or _redis_url(broker_url),
             runner_token=get("runner_token"),
             local_runner=get("local_runner"),
             slots=get("slots") or len(os.sched_getaffinity(0)),
@@ -282,12 +282,13 @@ class Settings:
             reconcile_s=get("reconcile_s"),
             lease_s=get("lease_s"),
             heartbeat_s=get("heartbeat_s"),
+            # A default above the maximum would let those have more who ask for nothing.
             limits=Limits(
-                soft_s=get("soft_limit_s"),
-                hard_s=get("hard_limit_s"),
-                memory_mb=get("memory_mb"),
-                processes=get("processes"),
-                disk_mb=get("disk_mb"),
+                soft_s=min(get("soft_limit_s"), get("hard_limit_s"), get("max_hard_limit_s")),
+                hard_s=min(get("hard_limit_s"), get("max_hard_limit_s")),
+                memory_mb=min(get("memory_mb"), get("max_memory_mb")),
+                processes=min(get("processes"), get("max_processes")),
+                disk_mb=min(get("disk_mb"), get("max_disk_mb")),
             ),
             maximum=Limits(
                 soft_s=get("max_hard_limit_s"),
@@ -339,6 +340,13 @@ def _postgresql_url(options: Options) -> str:
         host=options.option("master_host"),
         database=name,
     ).render_as_string(hide_password=False)
+
+
+def _redis_url(broker_url: str) -> str:
+    """Return a Redis broker as redis-py spells it; "" for other brokers."""
+    if broker_url.startswith("redis+socket://"):
+        return broker_url.replace("redis+socket://", "unix://", 1)
+    return broker_url if broker_url.startswith(("redis://", "rediss://")) else ""
 
 
 def _rabbitmq_url(options: Options) -> str:

@@ -111,6 +111,13 @@ class Identified(JupyterHandler):
             raise NotAuthenticated(msg)
         return name, password
 
+    def log_exception(self, typ: Any, value: Any, tb: Any) -> None:
+        """Log a client's mistake in one line, and a fault of ours with its traceback."""
+        if isinstance(value, DatarunError):
+            log.info("%s %s: %s", self.request.method, self.request.path, value.message)
+        else:
+            super().log_exception(typ, value, tb)
+
     def _refuse_foreign_page(self) -> None:
         """A browser sends remembered credentials for any page that asks."""
         headers = self.request.headers
@@ -154,9 +161,10 @@ class DatarunHandler(Identified, APIHandler):
         self.set_status(status)
         self.finish(_dump(data))
 
-    async def answer_large(self, data: object) -> None:
+    async def answer_large(self, data: object, status: int = 200) -> None:
         """Finish with JSON that is made in a thread."""
         text = await asyncio.to_thread(_dump, data)
+        self.set_status(status)
         self.finish(text)
 
     def answer_nothing(self) -> None:
@@ -181,13 +189,6 @@ class DatarunHandler(Identified, APIHandler):
         else:
             data = {"detail": self._reason}
         self.answer(data, self.get_status())
-
-    def log_exception(self, typ: Any, value: Any, tb: Any) -> None:
-        """Log a client's mistake in one line, and a fault of ours with its traceback."""
-        if isinstance(value, DatarunError):
-            log.info("%s %s: %s", self.request.method, self.request.path, value.message)
-        else:
-            super().log_exception(typ, value, tb)
 
     def _query_names(self) -> list[str]:
         return list(self.request.query_arguments)

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
+import re
 from typing import Any
 
 from jupyter_server.auth.decorator import ws_authenticated
 from jupyter_server.base.websocket import WebSocketMixin
-from tornado import web
 from tornado.websocket import WebSocketClosedError, WebSocketHandler
 
 from datarun_ext import __version__
-from datarun_ext.errors import DatarunError
+from datarun_ext.errors import DatarunError, InvalidField
 from datarun_ext.handlers import answers
 from datarun_ext.handlers.base import Identified
 from datarun_ext.protocol import PROTOCOL
 from datarun_ext.services.events import Happening, Watcher, newest_seq
 from datarun_ext.services.folds import FoldQuery
+
+log = logging.getLogger("datarun.http")
 
 SNAPSHOT_FOLDS = 1000
 
@@ -40,8 +43,8 @@ class Events(WebSocketMixin, WebSocketHandler, Identified):
     async def get(self, *args: Any, **kwargs: Any) -> None:
         """Open the websocket."""
         since = self.get_query_argument("since", "")
-        if since and not since.isdigit():
-            raise web.HTTPError(400, "since: A valid integer is required.")
+        if since and not re.fullmatch("[0-9]{1,16}", since):
+            raise InvalidField("since", "A valid integer is required.")
         self.since = int(since) if since else None
         await super().get(*args, **kwargs)
 
@@ -92,6 +95,10 @@ class Events(WebSocketMixin, WebSocketHandler, Identified):
                 self.close(1013, "too slow: connect again without since")
         except WebSocketClosedError:
             pass
+        except Exception:
+            # A socket that stays open and says nothing would be believed.
+            log.exception("Cannot go on telling %s what happens", self.principal.name)
+            self.close(1011, "the server met an error of its own: connect again")
         finally:
             self.master.hub.unwatch(watcher)
 
@@ -107,7 +114,8 @@ class Events(WebSocketMixin, WebSocketHandler, Identified):
                     await self._event(item)
                 return missed[-1].seq if missed else self.since
             await self._write(type="resync", seq=seq)
-        await self._write(type="snapshot", seq=seq, **await self._snapshot())
+        snapshot = {"type": "snapshot", "seq": seq, **await self._snapshot()}
+        await self.write_message(await asyncio.to_thread(_dump, snapshot))
         return seq
 
     async def _snapshot(self) -> dict[str, Any]:
@@ -136,4 +144,8 @@ class Events(WebSocketMixin, WebSocketHandler, Identified):
         )
 
     async def _write(self, **message: Any) -> None:
-        await self.write_message(json.dumps(message, separators=(",", ":"), allow_nan=False))
+        await self.write_message(_dump(message))
+
+
+def _dump(message: dict[str, Any]) -> str:
+    return json.dumps(message, separators=(",", ":"), allow_nan=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import html
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,10 @@ class PageHandler(DatarunHandler):
     @property
     def content_security_policy(self) -> str:
         """Styles inside the page, forms to this server, nothing else."""
-        return "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'"
+        return (
+            "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'; "
+            "frame-ancestors 'self'"
+        )
 
     def page(self, text: str) -> None:
         """Finish with a page."""
@@ -108,6 +112,8 @@ class Admin(PageHandler):
         elif action == "delete":
             await users.delete(name=text("name"))
         elif action == "delete_dataset":
+            if not re.fullmatch("[0-9]{1,16}", text("id")):
+                raise NotFound
             await self.master.datasets.delete(who=self.principal, raw_data_id=int(text("id")))
         else:
             msg = f"There is no action {action!r}."

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Annotated, Literal
+from collections.abc import Callable, Sequence
+from typing import Annotated, Literal, TypeVar
 
 from jupyter_server.base.handlers import JupyterHandler
 from pydantic import BaseModel, ConfigDict, Field
 
 from datarun_ext.models import State
+from datarun_ext.schemas.bodies import ID_MAX
+
+T = TypeVar("T")
 
 
 class Page(BaseModel):
@@ -17,19 +20,29 @@ class Page(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
     limit: Annotated[int, Field(ge=1, le=10_000)] | None = None
-    cursor: int | None = None
+    cursor: Annotated[int, Field(ge=0, le=ID_MAX)] | None = None
     order: Literal["id", "-id"] = "id"
     state: State | None = None
-    raw_data: int | None = None
-    submission: int | None = None
+    raw_data: Annotated[int, Field(ge=0, le=ID_MAX)] | None = None
+    submission: Annotated[int, Field(ge=0, le=ID_MAX)] | None = None
 
     @property
     def newest_first(self) -> bool:
         """Whether the list begins with the highest id."""
         return self.order == "-id"
 
-    def mark_next(self, handler: JupyterHandler, ids: Sequence[int]) -> None:
-        """Tell the client where the next part begins, if there may be one."""
-        if self.limit is not None and len(ids) == self.limit:
-            handler.set_header("X-Next-Cursor", str(ids[-1]))
-            handler.set_header("Access-Control-Expose-Headers", "X-Next-Cursor")
+    @property
+    def asked(self) -> int | None:
+        """How many to look up: one more than wanted tells whether there is another part."""
+        return None if self.limit is None else self.limit + 1
+
+    def part(
+        self, handler: JupyterHandler, found: Sequence[T], id_of: Callable[[T], int]
+    ) -> Sequence[T]:
+        """Return what is wanted of `asked` things, and tell the client where the rest begins."""
+        if self.limit is None or len(found) <= self.limit:
+            return found
+        part = found[: self.limit]
+        handler.set_header("X-Next-Cursor", str(id_of(part[-1])))
+        handler.set_header("Access-Control-Expose-Headers", "X-Next-Cursor")
+        return part

@@ -7,6 +7,8 @@ import re
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
+import numpy as np
+import numpy.typing as npt
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
@@ -15,6 +17,15 @@ from datarun_ext.errors import BadRequest, InvalidField, InvalidFields, TooLarge
 from datarun_ext.services.submit import Indices
 
 M = TypeVar("M", bound=BaseModel)
+
+JSON_FILES_MAX = 512 << 20
+"""Bytes of files in one JSON body, which is held in memory; larger ones are uploaded."""
+UNSUSPICIOUS = 64 << 20
+RATIO_MAX = 200
+"""Bytes from one character beyond the first `UNSUSPICIOUS` bytes: no table is that regular."""
+INDICES_MAX = 256 << 20
+ROWS_MAX = 1 << 40
+"""No dataset has so many rows: numbers beyond it are floats taken for integers."""
 
 
 def parse(model: type[M], body: bytes) -> M:
@@ -76,8 +87,11 @@ def _no_constant(name: str) -> None:
 def _no_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     data = dict(pairs)
     if len(data) != len(pairs):
-        names = [name for name, _ in pairs]
-        doubled = next(name for name in names if names.count(name) > 1)
+        seen: set[str] = set()
+        for doubled, _ in pairs:
+            if doubled in seen:
+                break
+            seen.add(doubled)
         msg = f"the key {doubled[:50]!r} stands twice"
         raise ValueError(msg)
     return data
@@ -116,12 +130,16 @@ def unpack_files(files: Mapping[str, str] | None, *, limit: int) -> dict[str, by
         If they would have more than `limit` bytes together.
     """
     contents: dict[str, bytes] = {}
-    left = limit
+    left = min(limit, JSON_FILES_MAX)
     for name, text in (files or {}).items():
+        most = min(left, max(UNSUSPICIOUS, RATIO_MAX * len(text)))
         try:
-            contents[name] = unpack(text, limit=left)
+            contents[name] = unpack(text, limit=most)
         except CodecTooLarge as error:
-            msg = f"{name!r} makes the files larger than {limit} bytes (option max_upload_mb)."
+            msg = (
+                f"{name!r} is too large when decompressed: with what came before it would be more "
+                f"than {most} bytes. Send large files with runapp/upload/ instead."
+            )
             raise TooLarge(msg) from error
         except CodecError as error:
             raise InvalidField("files", f"{name!r}: {error}") from error
@@ -131,17 +149,33 @@ def unpack_files(files: Mapping[str, str] | None, *, limit: int) -> dict[str, by
 
 def unpack_fold(train_is: str, test_is: str) -> Indices:
     """Return checked indices. Raises InvalidField."""
-    highest = -1
-    for name, text in (("train_is", train_is), ("test_is", test_is)):
-        try:
-            indices = unpack_indices(text)
-        except CodecError as error:
-            raise InvalidField(name, str(error)) from error
-        if indices.size == 0:
-            if name == "train_is":
-                raise InvalidField(name, "A fold needs at least one row to train on.")
-            continue
-        if indices.min() < 0:
-            raise InvalidField(name, f"Index {indices.min()} is negative.")
-        highest = max(highest, int(indices.max()))
+    train, test = _indices("train_is", train_is), _indices("test_is", test_is)
+    both = np.intersect1d(train, test, assume_unique=True)
+    if both.size:
+        raise InvalidField(
+            "test_is",
+            f"Index {both[0]} is in train_is too: a row is either trained or validated on.",
+        )
+    highest = int(max(train[-1], test[-1]))
     return Indices(train_is=train_is, test_is=test_is, highest=highest)
+
+
+def _indices(name: str, text: str) -> npt.NDArray[np.int64]:
+    """Return checked indices in ascending order."""
+    try:
+        indices = np.sort(unpack_indices(text, limit=INDICES_MAX))
+    except CodecError as error:
+        raise InvalidField(name, str(error)) from error
+    if indices.size == 0:
+        purpose = "train" if name == "train_is" else "validate"
+        raise InvalidField(name, f"A fold needs at least one row to {purpose} on.")
+    if indices[0] < 0:
+        raise InvalidField(name, f"Index {indices[0]} is negative.")
+    if indices[-1] >= ROWS_MAX:
+        raise InvalidField(
+            name, f"Index {indices[-1]} is out of range: send int64, not float64 or bool."
+        )
+    twice = indices[1:][indices[1:] == indices[:-1]]
+    if twice.size:
+        raise InvalidField(name, f"Index {twice[0]} stands twice.")
+    return indices

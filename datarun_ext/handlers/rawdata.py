@@ -35,14 +35,17 @@ class RawDataList(DatarunHandler):
         """List datasets."""
         page = self.query(Page)
         found = await self.master.datasets.list(
-            who=self.principal, limit=page.limit, cursor=page.cursor or 0
+            who=self.principal,
+            limit=page.asked,
+            cursor=page.cursor,
+            newest_first=page.newest_first,
         )
-        page.mark_next(self, [item.id for item in found])
+        found = page.part(self, found, lambda item: item.id)
         if self.view == View.WIRE:
-            self.answer([answers.raw_data(item) for item in found])
+            await self.answer_large([answers.raw_data(item) for item in found])
             return
         counts = {item.id: await self.master.datasets.counts(raw_data_id=item.id) for item in found}
-        self.answer([answers.raw_data_full(item, counts[item.id]) for item in found])
+        await self.answer_large([answers.raw_data_full(item, counts[item.id]) for item in found])
 
     @web.authenticated
     async def post(self) -> None:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO, TypeVar
 
 from jupyter_server.auth.decorator import allow_unauthenticated
 from pydantic import BaseModel, ValidationError
 from tornado import web
 
 from datarun_ext.errors import BadRequest, Conflict, NotAuthenticated
-from datarun_ext.handlers.base import DatarunHandler
+from datarun_ext.handlers.base import LARGE_BODY, DatarunHandler
 from datarun_ext.handlers.download import send_path
 from datarun_ext.protocol import (
     HEADER_PROTOCOL,
@@ -27,6 +27,7 @@ from datarun_ext.protocol import (
 )
 from datarun_ext.services.files import hash_file
 
+M = TypeVar("M", bound=BaseModel)
 RESULT_MAX = 16 << 30
 FILE_MAX = 1 << 40
 
@@ -53,10 +54,18 @@ class RunnerHandler(DatarunHandler):
     def check_xsrf_cookie(self) -> None:
         """A token in a header cannot be forged by a page."""
 
-    def message(self, model: type[BaseModel]) -> Any:
-        """Return the request's message. Raises BadRequest if it is broken."""
+    async def message(self, model: type[M]) -> M:
+        """Return the request's message; a large one does not hold up the event loop.
+
+        Raises
+        ------
+        BadRequest
+            If it is broken.
+        """
         try:
-            return model.model_validate_json(self.request.body)
+            if len(self.request.body) < LARGE_BODY:
+                return model.model_validate_json(self.request.body)
+            return await asyncio.to_thread(model.model_validate_json, self.request.body)
         except ValidationError as error:
             raise BadRequest(str(error)) from error
 
@@ -71,7 +80,7 @@ class Register(RunnerHandler):
     @allow_unauthenticated
     async def post(self) -> None:
         """Let a runner in."""
-        registration = self.message(Registration)
+        registration = await self.message(Registration)
         self.answer_message(await self.master.gate.register(registration=registration))
 
 
@@ -81,7 +90,7 @@ class Alive(RunnerHandler):
     @allow_unauthenticated
     async def post(self) -> None:
         """Note it."""
-        await self.master.gate.beat(runner_id=self.message(Beat).runner_id)
+        await self.master.gate.beat(runner_id=(await self.message(Beat)).runner_id)
         self.answer_nothing()
 
 
@@ -91,10 +100,13 @@ class ClaimWork(RunnerHandler):
     @allow_unauthenticated
     async def post(self, kind: str) -> None:
         """Give the fold or the split that a message announced."""
-        claim, gate = self.message(Claim), self.master.gate
+        claim, gate = await self.message(Claim), self.master.gate
         if kind == "fold":
+            if not isinstance(claim.id, int):
+                msg = f"id: {claim.id!r} is no fold's."
+                raise BadRequest(msg)
             fold_job = await gate.claim_fold(
-                runner_id=claim.runner_id, fold_id=int(claim.id), attempt=claim.attempt
+                runner_id=claim.runner_id, fold_id=claim.id, attempt=claim.attempt
             )
             self.answer_message(fold_job)
         else:
@@ -112,9 +124,9 @@ class Progress(RunnerHandler):
         """Renew the lease."""
         gate = self.master.gate
         if kind == "fold":
-            goes_on = await gate.fold_progress(progress=self.message(FoldProgress))
+            goes_on = await gate.fold_progress(progress=await self.message(FoldProgress))
         else:
-            goes_on = await gate.split_progress(progress=self.message(SplitProgress))
+            goes_on = await gate.split_progress(progress=await self.message(SplitProgress))
         self.answer_message(ProgressAnswer(end=not goes_on))
 
 
@@ -135,11 +147,11 @@ class Result(RunnerHandler):
     @allow_unauthenticated
     async def post(self, kind: str) -> None:
         """Commit it; the answer means that it is in the database."""
-        self.request.body = b"".join(self.pieces)
+        self.request.body = await asyncio.to_thread(b"".join, self.pieces)
         if kind == "fold":
             await self.master.gate.fold_result(body=self.request.body)
         else:
-            await self.master.gate.split_result(outcome=self.message(SplitOutcome))
+            await self.master.gate.split_result(outcome=await self.message(SplitOutcome))
         self.answer_nothing()
 
 
@@ -200,3 +212,9 @@ class MadeFile(RunnerHandler):
             self.stream.close()
             self.path.unlink(missing_ok=True)
         super().on_connection_close()
+
+    def on_finish(self) -> None:
+        """Leave no file open, also after an error."""
+        if self.stream is not None:
+            self.stream.close()
+        super().on_finish()

@@ -14,7 +14,7 @@ from datarun_ext.handlers.download import send_file
 from datarun_ext.handlers.paging import Page
 from datarun_ext.handlers.parse import check, unpack_files, unpack_fold
 from datarun_ext.models import Priority
-from datarun_ext.schemas.bodies import PriorityBody, RerunBody, SubmissionBody
+from datarun_ext.schemas.bodies import IndicesBody, PriorityBody, RerunBody, SubmissionBody
 from datarun_ext.services.cv import CrossValidation, make_folds
 from datarun_ext.services.submit import Indices, NewFold, NewSubmission
 
@@ -29,12 +29,12 @@ class SubmissionList(DatarunHandler):
         found = await self.master.submissions.list(
             who=self.principal,
             raw_data_id=page.raw_data,
-            limit=page.limit,
+            limit=page.asked,
             cursor=page.cursor,
             newest_first=page.newest_first,
         )
-        page.mark_next(self, [item.submission.databoard_s_id for item in found])
-        self.answer([answers.submission(item) for item in found])
+        found = page.part(self, found, lambda item: item.submission.databoard_s_id)
+        await self.answer_large([answers.submission(item) for item in found])
 
     @web.authenticated
     async def post(self) -> None:
@@ -43,10 +43,11 @@ class SubmissionList(DatarunHandler):
         cv, indices = await self.folds_of(body)
         priority = Priority(body.priority)
         folds = [NewFold(indices=part, priority=priority, limits=body.limits) for part in indices]
+        limit = master.settings.max_upload
         new = NewSubmission(
             submission_id=body.databoard_s_id,
             raw_data_id=body.raw_data,
-            files=unpack_files(body.files, limit=master.settings.max_upload),
+            files=await asyncio.to_thread(unpack_files, body.files, limit=limit),
             folds=folds,
             name=body.name,
             cv=cv,
@@ -63,10 +64,14 @@ class SubmissionList(DatarunHandler):
         if body.folds is not None:
             if not body.folds:
                 raise InvalidField("folds", "This list may not be empty.")
-            return "", [unpack_fold(fold.train_is, fold.test_is) for fold in body.folds]
+            return "", await asyncio.to_thread(_unpack_folds, body.folds)
         cv = check(CrossValidation, body.cv or {})
         dataset = await self.master.datasets.get(who=self.principal, raw_data_id=body.raw_data)
         return str(cv), await asyncio.to_thread(make_folds, cv, dataset=dataset)
+
+
+def _unpack_folds(folds: Sequence[IndicesBody]) -> list[Indices]:
+    return [unpack_fold(fold.train_is, fold.test_is) for fold in folds]
 
 
 class SubmissionDetail(DatarunHandler):

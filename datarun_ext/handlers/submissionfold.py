@@ -34,7 +34,7 @@ class FoldHandler(DatarunHandler):
             state=page.state,
             raw_data_id=page.raw_data,
             submission_id=page.submission,
-            limit=page.limit,
+            limit=page.asked,
             cursor=page.cursor,
             newest_first=page.newest_first,
             groups=() if view == View.SUMMARY else ("indices", "predictions", "log"),
@@ -45,7 +45,7 @@ class FoldHandler(DatarunHandler):
         place = None
         if view != View.WIRE:
             place = await self.master.folds.place(fold=fold, now=now())
-        self.answer(answers.fold(fold, view, place))
+        await self.answer_large(answers.fold(fold, view, place))
 
 
 class FoldList(FoldHandler):
@@ -58,37 +58,39 @@ class FoldList(FoldHandler):
         found = await self.master.folds.list(
             who=self.principal, query=self.query_of(page, view=view)
         )
-        page.mark_next(self, [item.databoard_sf_id for item in found])
+        found = page.part(self, found, lambda item: item.databoard_sf_id)
         data = await asyncio.to_thread(lambda: [answers.fold(item, view) for item in found])
         await self.answer_large(data)
 
     @web.authenticated
     async def post(self) -> None:
         """Submit a fold, and its submission if that is new."""
+        view = self.view
         body, master = await self.body(FoldBody), self.master
-        limit = master.settings.max_upload
-        new = NewSubmission(
-            submission_id=body.databoard_s_id,
-            raw_data_id=body.raw_data,
-            files=unpack_files(body.files, limit=limit),
-            folds=[new_fold(body)],
-            replace_submission="submission" in body.force,
-            replace_fold="submission_fold" in body.force,
-        )
+        # In a thread: what has to be decompressed may be a thousand times larger.
+        new = await asyncio.to_thread(new_submission, body, limit=master.settings.max_upload)
         _, folds = await master.submit.submit(
             who=self.principal, new=new, broker_up=master.broker_up
         )
         master.wake()
-        self.answer(answers.fold(folds[0], self.view), 201)
+        await self.answer_large(answers.fold(folds[0], view), 201)
 
 
-def new_fold(body: FoldBody) -> NewFold:
-    """Return the fold that a body describes."""
-    return NewFold(
+def new_submission(body: FoldBody, *, limit: int) -> NewSubmission:
+    """Return what a body describes: a fold, and its submission in case it is new."""
+    fold = NewFold(
         indices=unpack_fold(body.train_is, body.test_is),
         fold_id=body.databoard_sf_id,
         priority=Priority(body.priority),
         limits=body.limits,
+    )
+    return NewSubmission(
+        submission_id=body.databoard_s_id,
+        raw_data_id=body.raw_data,
+        files=unpack_files(body.files, limit=limit),
+        folds=[fold],
+        replace_submission="submission" in body.force,
+        replace_fold="submission_fold" in body.force,
     )
 
 
@@ -101,7 +103,7 @@ class FoldLightList(FoldHandler):
         page = self.query(Page)
         query = self.query_of(page, view=View.SUMMARY)
         found = await self.master.folds.list(who=self.principal, query=query)
-        page.mark_next(self, [item.databoard_sf_id for item in found])
+        found = page.part(self, found, lambda item: item.databoard_sf_id)
         await self.answer_large([answers.fold_light(item) for item in found])
 
 
@@ -165,4 +167,4 @@ class FoldLog(FoldHandler):
         """Show the log, also while the fold runs."""
         since = max(0, self.query(Since).since)
         fold = await self.master.folds.get(who=self.principal, fold_id=int(fold_id))
-        self.answer(answers.fold_log(fold, since))
+        await self.answer_large(answers.fold_log(fold, since))

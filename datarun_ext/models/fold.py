@@ -71,7 +71,7 @@ class SubmissionFold(Base):
         BigId, ForeignKey("submission.databoard_s_id", ondelete="CASCADE"), index=True
     )
     raw_data_id: Mapped[int] = mapped_column(
-        ForeignKey("raw_data.id", ondelete="CASCADE"), index=True
+        BigId, ForeignKey("raw_data.id", ondelete="CASCADE"), index=True
     )
     owner: Mapped[str] = mapped_column(String(150))
     priority: Mapped[Priority] = mapped_column(String(1), default=Priority.LOW)

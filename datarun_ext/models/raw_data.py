@@ -27,7 +27,7 @@ class RawData(Base):
     # An id is never given to a second dataset: runners and clients remember them.
     __table_args__ = {"sqlite_autoincrement": True}
 
-    id: Mapped[int] = mapped_column(primary_key=True)
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
     name: Mapped[str] = mapped_column(String(40), unique=True)
     files_path: Mapped[str] = mapped_column(String(500), default="")
     workflow_elements: Mapped[str] = mapped_column(String(200))
@@ -61,7 +61,7 @@ class StoredFile(Base):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     raw_data_id: Mapped[int | None] = mapped_column(
-        ForeignKey("raw_data.id", ondelete="CASCADE"), index=True
+        BigId, ForeignKey("raw_data.id", ondelete="CASCADE"), index=True
     )
     submission_id: Mapped[int | None] = mapped_column(
         BigId, ForeignKey("submission.databoard_s_id", ondelete="CASCADE"), index=True

@@ -21,7 +21,7 @@ class Submission(Base):
     hash_files: Mapped[str] = mapped_column(String(40), default="")
     """base64(md5 of the contents of the files, one after the other)."""
     raw_data_id: Mapped[int | None] = mapped_column(
-        ForeignKey("raw_data.id", ondelete="CASCADE"), index=True
+        BigId, ForeignKey("raw_data.id", ondelete="CASCADE"), index=True
     )
     owner: Mapped[str] = mapped_column(String(150), index=True)
     cv: Mapped[str] = mapped_column(String(200), default="")

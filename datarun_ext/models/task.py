@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import BigInteger, ForeignKey, Index, String
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from datarun_ext.models.base import Base
+from datarun_ext.models.base import Base, BigId
 from datarun_ext.models.raw_data import RawData
 
 
@@ -38,7 +38,7 @@ class Task(Base):
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
     kind: Mapped[TaskKind] = mapped_column(String(20))
     raw_data_id: Mapped[int] = mapped_column(
-        ForeignKey("raw_data.id", ondelete="CASCADE"), index=True
+        BigId, ForeignKey("raw_data.id", ondelete="CASCADE"), index=True
     )
     owner: Mapped[str] = mapped_column(String(150))
     arguments: Mapped[dict[str, Any]] = mapped_column(default=dict)

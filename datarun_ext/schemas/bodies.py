@@ -43,6 +43,13 @@ def _force(value: Any) -> Any:
     return words
 
 
+def _no_nul(value: str) -> str:
+    if "\0" in value:
+        msg = "Null characters are not allowed."
+        raise ValueError(msg)
+    return value
+
+
 def _no_bool(value: Any) -> Any:
     if isinstance(value, bool):
         msg = "A valid number is required."
@@ -60,7 +67,11 @@ def _held_out(value: float | int) -> float | int:
 
 
 Id = Annotated[int, Field(ge=0, le=ID_MAX), BeforeValidator(_no_bool)]
-Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+Text = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=200),
+    AfterValidator(_no_nul),
+]
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=40)]
 Files = dict[str, str]
 PriorityText = Annotated[Literal["L", "H"], BeforeValidator(_priority)]
@@ -128,7 +139,9 @@ class SubmissionBody(Body):
     databoard_s_id: Id | None = None
     raw_data: Id
     files: Files
-    name: Annotated[str, StringConstraints(strip_whitespace=True, max_length=200)] = ""
+    name: Annotated[
+        str, StringConstraints(strip_whitespace=True, max_length=200), AfterValidator(_no_nul)
+    ] = ""
     priority: PriorityText = "L"
     limits: dict[str, Any] = {}
     cv: dict[str, Any] | None = None

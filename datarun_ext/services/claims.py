@@ -102,13 +102,15 @@ def claim_fold(
 def _dataset(dataset: RawData, settings: Settings) -> Dataset:
     elements = (element.strip() for element in dataset.workflow_elements.split(","))
     kind: Literal["custom", "standard"] = "custom" if dataset.is_custom else "standard"
+    # What the split made stands before what was sent under the same name.
+    files = {file.name: file for file in sorted(dataset.files, key=lambda f: f.made_by_split)}
     return Dataset(
         id=dataset.id,
         name=dataset.name,
         kind=kind,
         target_column=dataset.target_column,
         workflow_elements=tuple(element for element in elements if element),
-        files=tuple(_file(file, settings) for file in dataset.files),
+        files=tuple(_file(file, settings) for file in files.values()),
     )
 
 

@@ -1,8 +1,10 @@
 """Transactions, away from the event loop.
 
 Every piece of work is a plain function of a session that runs in a thread: `read` for looking,
-`write` for changing. SQLite has one writer at a time, so its writes queue in one thread and begin
-with the write lock (a transaction that reads first and then wants to write can only fail). Events
+`write` for changing. There is one writer at a time. SQLite knows no other way, so its writes queue
+in one thread and begin with the write lock (a transaction that reads first and then wants to write
+can only fail). On PostgreSQL they begin with an advisory lock: events must become visible in the
+order of their numbers, and a lock that is taken later would deadlock with those of the rows. Events
 that a transaction recorded are handed to `on_commit` after it is committed, in the loop.
 """
 
@@ -21,10 +23,10 @@ from alembic.config import Config as AlembicConfig
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
-from sqlalchemy.exc import DatabaseError, OperationalError
+from sqlalchemy.exc import DatabaseError, DataError, OperationalError
 from sqlalchemy.orm import Session
 
-from datarun_ext.errors import NoSpace, Unavailable
+from datarun_ext.errors import BadRequest, NoSpace, Unavailable
 from datarun_ext.services.events import Happening, take_happenings
 
 P = ParamSpec("P")
@@ -32,6 +34,7 @@ T = TypeVar("T")
 
 BUSY_TIMEOUT_MS = 10_000
 READERS = 4
+_WRITE_LOCK = 0x64617461
 
 
 def now() -> float:
@@ -77,6 +80,8 @@ class Database:
 
         def run() -> tuple[T, list[Happening]]:
             with _spoken(), Session(self._writing, expire_on_commit=False) as session:
+                if not self.is_sqlite:
+                    session.execute(text(f"SELECT pg_advisory_xact_lock({_WRITE_LOCK})"))
                 result = work(session, *args, **kwargs)
                 session.commit()
                 return result, take_happenings(session)
@@ -149,6 +154,10 @@ class _spoken:
         return
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if isinstance(error, (DataError, OverflowError)):
+            reason = str(getattr(error, "orig", error)).splitlines()[0]
+            msg = f"The database cannot hold a value of this request: {reason}."
+            raise BadRequest(msg) from error
         if not isinstance(error, (OperationalError, DatabaseError)):
             return
         reason = str(error.orig)

@@ -7,11 +7,11 @@ import os
 import shutil
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, selectinload, undefer
 
@@ -57,10 +57,17 @@ class Datasets:
         self.uploads = uploads
 
     async def list(
-        self, *, who: Principal, limit: int | None = None, cursor: int = 0
+        self,
+        *,
+        who: Principal,
+        limit: int | None = None,
+        cursor: int | None = None,
+        newest_first: bool = False,
     ) -> Sequence[RawData]:
         """Return the datasets that they may see, by id."""
-        return await self.db.read(_list, who=who, limit=limit, cursor=cursor)
+        return await self.db.read(
+            _list, who=who, limit=limit, cursor=cursor, newest_first=newest_first
+        )
 
     async def get(self, *, who: Principal, raw_data_id: int) -> RawData:
         """Return one dataset with its files and labels. Raises NotFound."""
@@ -82,6 +89,7 @@ class Datasets:
         NoSpace
             If the disk is full.
         """
+        new = replace(new, name=clean_name(new.name, field="name"))
         targets = _targets(new)
         if await self.db.read(_name_taken, name=new.name):
             raise InvalidField("name", NAME_TAKEN)
@@ -92,7 +100,7 @@ class Datasets:
             **{name: self.uploads.path(up) for name, up in zip(new.uploads, uploads, strict=True)},
             **new.server_files,
         }
-        with staging(self.settings.dataset_dir) as folder:
+        async with staging(self.settings.dataset_dir) as folder:
             files = await asyncio.to_thread(_fill, folder, new, targets, sources)
             try:
                 dataset = await self.db.write(
@@ -103,7 +111,7 @@ class Datasets:
                     raise
                 raise InvalidField("name", NAME_TAKEN) from error
         for upload in uploads:
-            self.uploads.path(upload).unlink(missing_ok=True)
+            await asyncio.to_thread(self.uploads.path(upload).unlink, missing_ok=True)
         return dataset
 
     async def delete(self, *, who: Principal, raw_data_id: int) -> None:
@@ -146,6 +154,8 @@ class Datasets:
                 "uploads",
                 f"Upload {upload_id!r} has {here} of {upload.size} bytes: send the rest first.",
             )
+        if not self.uploads.path(upload).exists():
+            raise InvalidField("uploads", f"Upload {upload_id!r} has been used: send it again.")
         return upload
 
 
@@ -194,8 +204,7 @@ def remove_folders(folders: Sequence[Path]) -> None:
 def _targets(new: NewDataset) -> dict[str, str]:
     """Map each name that was sent to the name it is kept under."""
     names = new.names()
-    clean_name(new.name, field="name")
-    clean_names(names)
+    clean = clean_names(names)
     if not names:
         raise InvalidField("files", "This field may not be empty: send at least one file.")
     if len(names) == 1:
@@ -208,10 +217,9 @@ def _targets(new: NewDataset) -> dict[str, str]:
         )
         raise NotAcceptable(msg)
     code = SPECIFIC if SPECIFIC in python else python[0]
-    targets = {name: SPECIFIC if name == code else name for name in names}
-    reserved = [name for name in targets.values() if name in MADE_BY_SPLIT]
-    if reserved and len(set(targets.values())) != len(targets):
-        raise InvalidField("files", f"{reserved[0]!r} stands twice.")
+    targets = {name: SPECIFIC if name == code else clean[name] for name in names}
+    if len(set(targets.values())) != len(targets):
+        raise InvalidField("files", f"{SPECIFIC!r} stands twice.")
     return targets
 
 
@@ -266,23 +274,23 @@ def _insert(
     for file in files:
         file.path = str(place / file.name)
     dataset_event(session, dataset)
-    for upload in uploads:
-        session.delete(session.merge(upload))
+    session.execute(delete(Upload).where(Upload.id.in_([upload.id for upload in uploads])))
     session.flush()
     remove_folders([place])
     folder.rename(place)
     return dataset
 
 
-def _list(session: Session, *, who: Principal, limit: int | None, cursor: int) -> Sequence[RawData]:
-    query = (
-        select(RawData)
-        .options(selectinload(RawData.files), undefer(RawData.labels))
-        .order_by(RawData.id)
-    )
+def _list(
+    session: Session, *, who: Principal, limit: int | None, cursor: int | None, newest_first: bool
+) -> Sequence[RawData]:
+    query = select(RawData).options(selectinload(RawData.files), undefer(RawData.labels))
     if not who.is_superuser:
         query = query.where(RawData.owner == who.name)
-    return session.scalars(query.where(RawData.id > cursor).limit(limit)).all()
+    if cursor is not None:
+        query = query.where(RawData.id < cursor if newest_first else RawData.id > cursor)
+    query = query.order_by(RawData.id.desc() if newest_first else RawData.id)
+    return session.scalars(query.limit(limit)).all()
 
 
 def _counts(session: Session, *, raw_data_id: int) -> dict[str, int]:

@@ -7,6 +7,7 @@ decides. The broker is spoken to from one thread, so a broker that is away block
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import uuid
 from collections.abc import Sequence
@@ -111,6 +112,13 @@ class Dispatcher:
         self.broker_error = ""
         """Why the last message could not be sent; empty while the broker answers."""
         self._wake = asyncio.Event()
+        self._another_broker = asyncio.Event()
+
+    def broker_changed(self) -> None:
+        """Try at once what failed with the broker before."""
+        self.broker_error = ""
+        self._another_broker.set()
+        self.wake()
 
     def wake(self) -> None:
         """Look at the queue soon. Only in the event loop's thread."""
@@ -128,9 +136,13 @@ class Dispatcher:
                 self.broker_error = f"{type(error).__name__}: {error}"
                 if failures == 0:
                     log.warning("The broker cannot be reached (%s); trying again.", error)
-                await asyncio.sleep(BACKOFF_S[min(failures, len(BACKOFF_S) - 1)])
+                backoff = BACKOFF_S[min(failures, len(BACKOFF_S) - 1)]
                 failures += 1
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._another_broker.wait(), backoff)
+                self._another_broker.clear()
                 continue
+            failures = 0
             try:
                 await asyncio.wait_for(self._wake.wait(), LOOK_S)
             except TimeoutError:

@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from sqlalchemy import func, insert, select, text
+from sqlalchemy import func, insert, select
 from sqlalchemy.orm import Session
 
 from datarun_ext.models import Event
@@ -30,7 +30,6 @@ BACKLOG_MAX = 2000
 """Events that wait for one slow reader before it is told to start again."""
 KEPT = 200_000
 """Events kept in the table."""
-_ADVISORY_LOCK = 0x64617461
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +58,6 @@ def record(
     session: Session, *, at: float, kind: str, ref: int | str, owner: str, data: dict[str, Any]
 ) -> None:
     """Write an event in the transaction that makes the change."""
-    if session.get_bind().dialect.name == "postgresql" and "happenings" not in session.info:
-        # Sequence numbers must become visible in their order, or a reader would skip the late one.
-        session.execute(text(f"SELECT pg_advisory_xact_lock({_ADVISORY_LOCK})"))
     seq = session.execute(
         insert(Event)
         .values(at=at, kind=kind, ref=str(ref), owner=owner, data=data)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import errno
 import hashlib
 import os
 import shutil
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import BinaryIO
 from unicodedata import category, normalize
@@ -43,14 +44,17 @@ def clean_name(name: str, *, field: str = "files") -> str:
     return name
 
 
-def clean_names(names: Iterable[str], *, field: str = "files") -> None:
-    """Check several names that are to stand in one folder."""
+def clean_names(names: Iterable[str], *, field: str = "files") -> dict[str, str]:
+    """Return the clean form of each of several names that are to stand in one folder."""
     seen: dict[str, str] = {}
+    clean: dict[str, str] = {}
     for name in names:
-        folded = clean_name(name, field=field).casefold()
+        clean[name] = clean_name(name, field=field)
+        folded = clean[name].casefold()
         if folded in seen:
             raise InvalidField(field, f"{name!r} and {seen[folded]!r} are the same file name.")
         seen[folded] = name
+    return clean
 
 
 def hash_file(path: Path) -> tuple[str, int]:
@@ -84,8 +88,8 @@ def check_space(folder: Path, wanted: int) -> None:
         raise NoSpace(msg)
 
 
-@contextmanager
-def staging(parent: Path) -> Iterator[Path]:
+@asynccontextmanager
+async def staging(parent: Path) -> AsyncIterator[Path]:
     """Yield a new folder that is gone afterwards, unless it was renamed to its final place.
 
     Raises
@@ -93,9 +97,8 @@ def staging(parent: Path) -> Iterator[Path]:
     NoSpace
         If the disk fills up meanwhile.
     """
-    parent.mkdir(parents=True, exist_ok=True)
     folder = parent / f".new-{uuid.uuid4().hex}"
-    folder.mkdir(mode=0o700)
+    await asyncio.to_thread(folder.mkdir, mode=0o700, parents=True)
     try:
         yield folder
     except OSError as error:
@@ -104,7 +107,7 @@ def staging(parent: Path) -> Iterator[Path]:
             raise NoSpace(msg) from error
         raise
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
 
 def write_all(folder: Path, files: Mapping[str, bytes]) -> None:

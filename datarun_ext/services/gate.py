@@ -141,10 +141,10 @@ class Gate:
             If the fold is not the runner's any more.
         """
         try:
-            outcome, full_train, test = unpack_outcome(body)
+            outcome, full_train, test = await asyncio.to_thread(unpack_outcome, body)
         except ValueError as error:
             raise BadRequest(str(error)) from error
-        facts = await self.db.read(facts_of, fold_id=outcome.fold_id, attempt=outcome.attempt)
+        facts = await self.db.read(facts_of, outcome=outcome)
         if facts is None:
             return
         outcome, values = await asyncio.to_thread(judge, outcome, full_train, test, *facts)
@@ -159,11 +159,15 @@ class Gate:
     async def blob(self, *, sha256: str) -> Path:
         """Return where a file of that content is. Raises NotFound."""
         query = select(StoredFile.path).where(StoredFile.sha256 == sha256)
-        paths = await self.db.read(lambda session: session.scalars(query).all())
-        for path in map(Path, paths):
-            if path.is_file():
-                return path
-        raise NotFound
+
+        def work(session: Session) -> Path | None:
+            paths = map(Path, session.scalars(query))
+            return next((path for path in paths if path.is_file()), None)
+
+        found = await self.db.read(work)
+        if found is None:
+            raise NotFound
+        return found
 
     async def made_file(self, *, task_id: str, attempt: int, raw_data_id: int, name: str) -> Path:
         """Return where a running split may put a file that it made. Raises Fenced."""

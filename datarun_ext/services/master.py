@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hmac
+import logging
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,8 @@ from datarun_ext.services.uploads import Uploads
 from datarun_ext.services.users import Users
 
 TIDY_S = 3600.0
+
+log = logging.getLogger("datarun.master")
 
 
 class Master:
@@ -76,9 +79,10 @@ class Master:
     async def started(self) -> None:
         """Wait until the master is up; the first call brings it up.
 
-        Jupyter may load the extension and never use it, so nothing is started before.
+        Jupyter may load the extension and never use it, so nothing is started before. A start that
+        failed (the database was away) is tried again.
         """
-        if self._started is None:
+        if self._started is None or _failed(self._started):
             self._started = asyncio.get_running_loop().create_task(self._start())
         await asyncio.shield(self._started)
 
@@ -184,15 +188,17 @@ class Master:
 
     async def _tidy(self) -> None:
         while True:
-            await self.reconciler.tidy()
-            self.uploads.collect()
+            try:
+                await self.reconciler.tidy()
+                await self.uploads.collect()
+            except Exception:
+                log.exception("Tidying up failed; trying again in an hour")
             await asyncio.sleep(TIDY_S)
 
     async def _connected(self, shared: Shared) -> None:
         await self.publisher.connect(shared.broker_url)
         await self._connect_relay(shared.redis_url)
-        self.dispatcher.broker_error = ""
-        self.dispatcher.wake()
+        self.dispatcher.broker_changed()
 
     async def _connect_relay(self, url: str) -> None:
         await self.relay.connect(url)
@@ -200,3 +206,7 @@ class Master:
 
     async def _runner_died(self, pid: int, fault: bool) -> None:
         await self.reconciler.runner_died(host=host_name(), pid=pid, fault=fault)
+
+
+def _failed(task: asyncio.Task[None]) -> bool:
+    return task.done() and (task.cancelled() or task.exception() is not None)

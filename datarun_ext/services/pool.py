@@ -203,9 +203,9 @@ class Pool:
             assert self.shared is not None
             if not again:
                 self.events.listen(Path(self.shared.master_socket))
-            await self.events.connected(self.shared)
             # Also at the first start: what was announced to an earlier Redis is gone with it.
             await self.events.messages_lost()
+            await self.events.connected(self.shared)
             self._ready.set()
         if self.settings.local_runner:
             await self._look_at_runner()

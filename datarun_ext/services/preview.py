@@ -15,7 +15,6 @@ from datarun_ext.codecs import unpack
 from datarun_ext.errors import NotFound
 from datarun_ext.models import RawData
 from datarun_ext.protocol import Labels
-from datarun_ext.services.datasets import MADE_BY_SPLIT
 
 COUNTED_ROWS = 100_000
 """Rows looked at for the balance of classes before the split has counted them all."""
@@ -49,35 +48,46 @@ async def preview(dataset: RawData, *, rows: int) -> Preview:
 
 def _preview(dataset: RawData, rows: int) -> Preview:
     tables = [
-        file
-        for file in dataset.files
-        if file.name.endswith(".csv") and file.name not in MADE_BY_SPLIT
+        file for file in dataset.files if file.name.endswith(".csv") and not file.made_by_split
     ]
     if not tables:
         msg = f"Dataset {dataset.name!r} has no CSV file to show."
         raise NotFound(msg)
-    with open(Path(tables[0].path), encoding="utf-8", errors="replace", newline="") as stream:
-        reader = csv.reader(stream)
-        try:
+    shown: list[list[str]] = []
+    labels: Counter[str] = Counter()
+    n_rows = 0
+    try:
+        with open(Path(tables[0].path), encoding="utf-8", errors="replace", newline="") as stream:
+            reader = csv.reader(stream)
             columns = next(reader, [])
-            looked_at = list(islice(reader, COUNTED_ROWS))
+            target = dataset.target_column
+            place = columns.index(target) if target in columns else None
+            # Row by row: the rows that are only counted may be most of the memory there is.
+            for row in islice(reader, COUNTED_ROWS):
+                n_rows += 1
+                if len(shown) < rows:
+                    shown.append([cell[:CELL_MAX] for cell in row])
+                if place is not None and len(row) > place and len(labels) <= CLASSES_MAX:
+                    labels[row[place][:CELL_MAX]] += 1
             ended = next(reader, None) is None
-        except csv.Error as error:
-            msg = f"{tables[0].name} is no CSV file: {error}."
-            raise NotFound(msg) from error
-    n_rows = dataset.n_train + dataset.n_test or (len(looked_at) if ended else None)
+    except csv.Error as error:
+        msg = f"{tables[0].name} is no CSV file: {error}."
+        raise NotFound(msg) from error
+    except FileNotFoundError as error:
+        msg = f"{tables[0].name} is gone from the server's disk: send the dataset again."
+        raise NotFound(msg) from error
+    few = place is not None and len(labels) <= CLASSES_MAX
     return Preview(
         columns=columns,
-        rows=[[cell[:CELL_MAX] for cell in row] for row in looked_at[:rows]],
-        n_rows=n_rows,
-        target=dataset.target_column,
-        counts=_counts(dataset, columns, looked_at),
+        rows=shown,
+        n_rows=dataset.n_train + dataset.n_test or (n_rows if ended else None),
+        target=target,
+        counts=_split_counts(dataset) or (dict(labels.most_common()) if few else None),
     )
 
 
-def _counts(
-    dataset: RawData, columns: list[str], looked_at: list[list[str]]
-) -> dict[str, int] | None:
+def _split_counts(dataset: RawData) -> dict[str, int] | None:
+    """Return the exact balance of the classes, which the split has counted."""
     labels = Labels.model_validate(dataset.labels or {})
     if labels.kind == "classes":
         codes = [
@@ -85,8 +95,4 @@ def _counts(
         ]
         counts = np.bincount(np.concatenate(codes), minlength=len(labels.classes))
         return dict(zip(labels.classes, map(int, counts), strict=True))
-    if dataset.target_column not in columns:
-        return None
-    place = columns.index(dataset.target_column)
-    found = Counter(row[place][:CELL_MAX] for row in looked_at if len(row) > place)
-    return dict(found.most_common()) if len(found) <= CLASSES_MAX else None
+    return None

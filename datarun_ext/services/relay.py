@@ -72,12 +72,13 @@ class RedisRelay:
             try:
                 async with self._redis.pubsub() as channel:
                     await channel.subscribe(CHANNEL)
-                    # What was announced while nobody listened is in the table.
-                    self._nudge()
                     async for message in channel.listen():
-                        if message["type"] != "message":
-                            continue
-                        if not message["data"].startswith(self._me.encode()):
+                        # What was announced before Redis confirmed the subscription is in the
+                        # table, so the confirmation is a reason to look too.
+                        own = message["type"] == "message" and message["data"].startswith(
+                            self._me.encode()
+                        )
+                        if not own:
                             self._nudge()
             except (RedisError, OSError) as error:
                 log.info("Changes by other masters are seen late: %s", error)

@@ -11,7 +11,7 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session, undefer_group
 
 from datarun_ext.codecs import pack, unpack_indices
-from datarun_ext.errors import Fenced
+from datarun_ext.errors import BadRequest, Fenced
 from datarun_ext.models import FINAL, RUNNING, RawData, Stage, StoredFile, SubmissionFold
 from datarun_ext.protocol import (
     FoldOutcome,
@@ -32,6 +32,9 @@ from datarun_ext.services.transitions import fail, move
 
 OUTPUT_MAX = 256 * 1024
 """Characters of a running fold's output kept until the runner sends its first and last part."""
+DTYPE_MAX = 40
+MADE = "made"
+"""Folder of what a split made under a name that the dataset has taken itself."""
 PHASES = {
     Phase.TRAIN: (Stage.RUNNING, Stage.TRAINED),
     Phase.VALIDATION: (Stage.TRAINED, Stage.VALIDATED),
@@ -49,7 +52,7 @@ def fold_progress(session: Session, *, progress: FoldProgress, lease_s: float) -
     if progress.log:
         output = session.scalar(select(SubmissionFold.output).where(*own)) or ""
         if len(output) < OUTPUT_MAX:
-            values["output"] = output + progress.log
+            values["output"] = output + _text(progress.log)
     owner = session.execute(
         update(SubmissionFold)
         .where(*own)
@@ -94,11 +97,19 @@ def _measured(measures: dict[Phase, Measure], *phases: Phase) -> dict[str, Any]:
 Facts = tuple[int, int, Labels, str]
 
 
-def facts_of(session: Session, *, fold_id: int, attempt: int) -> Facts | None:
-    """Return what a result is judged by; None if this very result is committed already."""
+def facts_of(session: Session, *, outcome: FoldOutcome) -> Facts | None:
+    """Return what a result is judged by; None if this very result is committed already.
+
+    Raises
+    ------
+    Fenced
+        If the fold is not the runner's any more, or has ended without it.
+    """
+    fold_id, attempt = outcome.fold_id, outcome.attempt
     fold = session.get(SubmissionFold, fold_id, options=[undefer_group("indices")])
     if fold is not None and fold.attempt == attempt and fold.stage in FINAL:
-        if fold.reason == Reason.CANCELLED:
+        committed = Reason.RUNNER_LOST if outcome.reason == Reason.PLATFORM else outcome.reason
+        if fold.reason not in (committed, Reason.BAD_OUTPUT):
             raise Fenced(FENCED)
         return None
     if fold is None or fold.attempt != attempt or fold.stage not in RUNNING:
@@ -138,10 +149,10 @@ def judge(
     return outcome, {
         "full_train_predictions": pack(full_train),
         "full_train_predictions_shape": list(outcome.full_train_shape or ()),
-        "full_train_predictions_dtype": outcome.full_train_dtype,
+        "full_train_predictions_dtype": (outcome.full_train_dtype or "")[:DTYPE_MAX],
         "test_predictions": pack(test),
         "test_predictions_shape": list(outcome.test_shape or ()),
-        "test_predictions_dtype": outcome.test_dtype,
+        "test_predictions_dtype": (outcome.test_dtype or "")[:DTYPE_MAX],
         "scores": fold_scores(
             labels, full_train=arrays["full train"], test=arrays["test"], test_is=indices
         ),
@@ -161,13 +172,13 @@ def commit_fold(session: Session, *, outcome: FoldOutcome, values: dict[str, Any
             attempt=attempt,
             ended_at=now(),
             lease_until=None,
-            output=outcome.log,
+            output=_text(outcome.log),
             **_measured(outcome.measures, Phase.TEST),
             **values,
         )
     elif outcome.reason == Reason.PLATFORM:
         committed = platform_fault(
-            session, fold_id=fold_id, attempt=attempt, came_from=RUNNING, why=outcome.detail
+            session, fold_id=fold_id, attempt=attempt, came_from=RUNNING, why=_text(outcome.detail)
         )
     else:
         committed = fail(
@@ -176,10 +187,10 @@ def commit_fold(session: Session, *, outcome: FoldOutcome, values: dict[str, Any
             attempt=attempt,
             came_from=RUNNING,
             reason=outcome.reason,
-            detail=outcome.detail,
-            log_messages=log_messages(outcome),
-            output=outcome.log,
-            traceback=outcome.traceback,
+            detail=_text(outcome.detail),
+            log_messages=_text(log_messages(outcome)),
+            output=_text(outcome.log),
+            traceback=_text(outcome.traceback),
             user_line=outcome.user_line.model_dump() if outcome.user_line else {},
             **_measured(outcome.measures, *Phase),
         )
@@ -187,9 +198,16 @@ def commit_fold(session: Session, *, outcome: FoldOutcome, values: dict[str, Any
         raise Fenced(FENCED)
 
 
+def _text(text: str) -> str:
+    """Return what a submission may have written, in characters that every database keeps."""
+    return text.replace("\0", "\ufffd")
+
+
 def log_messages(outcome: FoldOutcome) -> str:
     """Return the log of a failure in the words of datarun 0.4."""
-    text = outcome.traceback.rstrip() or outcome.detail
+    # What the platform found has a sentence of its own; a traceback is the submission's.
+    found_by_us = outcome.reason in (Reason.BAD_OUTPUT, Reason.DATA_ERROR)
+    text = outcome.detail if found_by_us else outcome.traceback.rstrip() or outcome.detail
     if outcome.reason == Reason.SOFT_TIMEOUT and "Soft Time Limit Exceeded" not in text:
         text = f"Soft Time Limit Exceeded\n{text}"
     return f"{text}\n - ERROR({outcome.phase or Phase.TRAIN})"
@@ -203,23 +221,35 @@ def commit_split(session: Session, *, outcome: SplitOutcome) -> None:
     if outcome.reason == Reason.PLATFORM:
         task_fault(session, task=task, why=outcome.detail)
         return
-    folder = Path(session.get_one(RawData, task.raw_data_id).files_path)
+    dataset = session.get_one(RawData, task.raw_data_id)
+    folder = Path(dataset.files_path)
+    sent = {file.name for file in dataset.files if not file.made_by_split}
+    places: dict[Path, Path] = {}
     made = []
     for file in outcome.files:
         clean_name(file.name, field="name")
+        # A dataset called "train" has a train.csv of its own, which the next split needs.
+        place = folder / MADE / file.name if file.name in sent else folder / file.name
+        places[made_path(folder, file.name, task.id, task.attempt)] = place
         made.append(
             StoredFile(
                 name=file.name,
                 sha256=file.sha256,
                 size=file.size,
-                path=str(folder / file.name),
+                path=str(place),
                 made_by_split=True,
             )
         )
+    missing = [part.name for part in places if not part.is_file()]
+    if missing:
+        msg = f"The split's files have not all arrived: {missing[0]} is missing."
+        raise BadRequest(msg)
+    outcome = outcome.model_copy(update={"detail": _text(outcome.detail)})
     end_split(session, task=task, outcome=outcome, paths=made)
     session.flush()
-    for file in outcome.files:
-        made_path(folder, file.name, task.id, task.attempt).replace(folder / file.name)
+    for part, place in places.items():
+        place.parent.mkdir(exist_ok=True, mode=0o700)
+        part.replace(place)
 
 
 def made_path(folder: Path, name: str, task_id: str, attempt: int) -> Path:

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import func, select
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import InstrumentedAttribute, Session, selectinload
 
 from datarun_ext.config import Settings
@@ -36,7 +35,6 @@ from datarun_ext.services.transitions import CLEARED, fold_event
 
 FOLD_EXISTS = "SubmissionFold with this databoard sf id already exists."
 SUBMISSION_EXISTS = "Submission with this databoard s id already exists."
-TRIES_FOR_AN_ID = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,24 +98,44 @@ class Submit:
         clean_names(new.files)
         for fold in new.folds:
             check_limits(fold.limits, settings=self.settings)
-        with staging(self.settings.submission_dir) if new.files else nullcontext() as folder:
+        written = None
+        async with staging(self.settings.submission_dir) if new.files else nullcontext() as folder:
             if folder is not None:
-                await asyncio.to_thread(write_all, folder, new.files)
-            for _ in range(TRIES_FOR_AN_ID):
-                try:
-                    submission, folds, gone = await self.db.write(
-                        _submit, who=who, new=new, folder=folder, broker_up=broker_up
-                    )
-                except IntegrityError as error:
-                    # Another transaction has taken an id since this one looked.
-                    taken = error
-                    continue
-                break
-            else:
-                raise InvalidField("databoard_sf_id", FOLD_EXISTS) from taken
+                written = await asyncio.to_thread(_write, folder, new.files)
+            try:
+                submission, folds, gone = await self.db.write(
+                    _submit, who=who, new=new, written=written, broker_up=broker_up
+                )
+            except BaseException:
+                if written is not None:
+                    await asyncio.to_thread(remove_folders, [written.place])
+                raise
         if gone:
             await asyncio.to_thread(remove_folders, gone)
         return submission, folds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """Files of a submission that are on disk, and where they will stand when all is right."""
+
+    folder: Path
+    place: Path
+    """A folder of its own for each version: who still reads the old one is not disturbed."""
+    files: Mapping[str, tuple[str, int]]
+    """Name -> sha256 and size."""
+    hash_files: str
+
+
+def _write(folder: Path, files: Mapping[str, bytes]) -> Written:
+    clean = clean_names(files)
+    write_all(folder, {clean[name]: data for name, data in files.items()})
+    return Written(
+        folder=folder,
+        place=folder.parent / uuid.uuid4().hex,
+        files={name: hash_file(folder / name) for name in clean.values()},
+        hash_files=hash_contents(files.values()),
+    )
 
 
 def first_attempt() -> int:
@@ -126,9 +144,14 @@ def first_attempt() -> int:
 
 
 def _submit(
-    session: Session, *, who: Principal, new: NewSubmission, folder: Path | None, broker_up: bool
+    session: Session,
+    *,
+    who: Principal,
+    new: NewSubmission,
+    written: Written | None,
+    broker_up: bool,
 ) -> tuple[Submission, list[SubmissionFold], list[Path]]:
-    submission, gone = _submission(session, who=who, new=new, folder=folder)
+    submission, gone = _submission(session, who=who, new=new, written=written)
     dataset = submission.raw_data
     folds = []
     for wanted in new.folds:
@@ -138,11 +161,14 @@ def _submit(
         session.flush()
         fold_event(session, fold)
         folds.append(fold)
+    if written is not None and submission.files_path == str(written.place):
+        # Last, when nothing of the request can be wrong any more.
+        written.folder.rename(written.place)
     return submission, folds, gone
 
 
 def _submission(
-    session: Session, *, who: Principal, new: NewSubmission, folder: Path | None
+    session: Session, *, who: Principal, new: NewSubmission, written: Written | None
 ) -> tuple[Submission, list[Path]]:
     known = None
     if new.submission_id is not None:
@@ -152,7 +178,7 @@ def _submission(
     if known is None:
         if new.raw_data_id is None:
             raise InvalidField("raw_data", "This field is required for a new submission.")
-        if folder is None:
+        if written is None:
             raise InvalidField("files", "This field is required for a new submission.")
         dataset = visible(session, who=who, raw_data_id=new.raw_data_id)
         known = Submission(
@@ -167,7 +193,7 @@ def _submission(
         )
         session.add(known)
         session.flush()
-        _set_files(session, submission=known, new=new, folder=folder)
+        _set_files(session, submission=known, written=written)
         submission_event(session, known)
         return known, []
     if not who.may_see(known.owner):
@@ -182,11 +208,16 @@ def _submission(
                 'raw_data out, or send force="submission" to replace the submission.',
             )
         return known, []
-    return known, _replace(session, who=who, known=known, new=new, folder=folder)
+    return known, _replace(session, who=who, known=known, new=new, written=written)
 
 
 def _replace(
-    session: Session, *, who: Principal, known: Submission, new: NewSubmission, folder: Path | None
+    session: Session,
+    *,
+    who: Principal,
+    known: Submission,
+    new: NewSubmission,
+    written: Written | None,
 ) -> list[Path]:
     """Replace a submission's files (if any were sent) and all its folds."""
     if new.raw_data_id is not None:
@@ -197,29 +228,23 @@ def _replace(
         deleted_event(session, fold)
         session.delete(fold)
     gone: list[Path] = []
-    if folder is not None:
+    if written is not None:
         gone.append(Path(known.files_path))
         known.files.clear()
         session.flush()
-        _set_files(session, submission=known, new=new, folder=folder)
+        _set_files(session, submission=known, written=written)
     session.flush()
     submission_event(session, known)
     return gone
 
 
-def _set_files(
-    session: Session, *, submission: Submission, new: NewSubmission, folder: Path
-) -> None:
-    # A folder of its own for each version: a runner that still reads the old one is not disturbed.
-    place = folder.parent / uuid.uuid4().hex
-    for name in new.files:
-        sha256, size = hash_file(folder / name)
-        file = StoredFile(name=name, sha256=sha256, size=size, path=str(place / name))
-        submission.files.append(file)
-    submission.files_path = str(place)
-    submission.hash_files = hash_contents(new.files.values())
+def _set_files(session: Session, *, submission: Submission, written: Written) -> None:
+    for name, (sha256, size) in written.files.items():
+        path = str(written.place / name)
+        submission.files.append(StoredFile(name=name, sha256=sha256, size=size, path=path))
+    submission.files_path = str(written.place)
+    submission.hash_files = written.hash_files
     session.flush()
-    folder.rename(place)
 
 
 def _fold(

@@ -8,6 +8,7 @@ import uuid
 from pathlib import Path
 from typing import BinaryIO
 
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from datarun_ext.config import Settings
@@ -68,9 +69,7 @@ class Uploads:
 
     async def delete(self, *, who: Principal, upload_id: str) -> None:
         """Give an upload up."""
-        upload = await self.get(who=who, upload_id=upload_id)
-        await self.db.write(lambda s: s.delete(s.merge(upload)))
-        self.path(upload).unlink(missing_ok=True)
+        await self._forget(await self.get(who=who, upload_id=upload_id))
 
     def path(self, upload: Upload) -> Path:
         """Where its bytes are."""
@@ -117,21 +116,40 @@ class Uploads:
             return upload
         sha256, _ = await asyncio.to_thread(hash_file, self.path(upload))
         if upload.sha256 and sha256 != upload.sha256:
-            await self.db.write(lambda s: s.delete(s.merge(upload)))
-            self.path(upload).unlink(missing_ok=True)
+            await self._forget(upload)
             msg = f"What arrived has sha256 {sha256}, not {upload.sha256}: send the file again."
             raise BadRequest(msg)
 
         def work(session: Session) -> Upload:
-            row = session.merge(upload)
+            row = session.get(Upload, upload.id)
+            if row is None:
+                raise NotFound  # given up meanwhile
             row.sha256, row.complete = sha256, True
             return row
 
         return await self.db.write(work)
 
-    def collect(self) -> None:
-        """Remove what nobody resumed within a day. The rows go with their files."""
-        remove_stale(self.settings.upload_dir, older_than_s=KEPT_S, now=now())
+    async def collect(self) -> None:
+        """Remove what nobody resumed or used within a day."""
+        query = select(Upload).where(Upload.created < now() - KEPT_S)
+        for upload in await self.db.read(lambda session: session.scalars(query).all()):
+            if await asyncio.to_thread(self._touched, upload) < now() - KEPT_S:
+                await self._forget(upload)
+        folder = self.settings.upload_dir
+        await asyncio.to_thread(remove_stale, folder, older_than_s=KEPT_S, now=now())
+
+    def _touched(self, upload: Upload) -> float:
+        try:
+            return self.path(upload).stat().st_mtime
+        except FileNotFoundError:
+            return 0.0
+
+    async def _forget(self, upload: Upload) -> None:
+        def work(session: Session) -> None:
+            session.execute(delete(Upload).where(Upload.id == upload.id))
+
+        await self.db.write(work)
+        await asyncio.to_thread(self.path(upload).unlink, missing_ok=True)
 
 
 class Piece:

@@ -8,6 +8,9 @@ import hmac
 import secrets
 import time
 from collections import OrderedDict
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 from argon2 import PasswordHasher
 from argon2.exceptions import VerificationError
@@ -20,9 +23,12 @@ from datarun_ext.models import User
 from datarun_ext.services.database import Database, now
 from datarun_ext.services.principal import Principal
 
+T = TypeVar("T")
+
 REMEMBERED_S = 300.0
 """Seconds for which a password that was right is not hashed again: argon2 takes 50 ms."""
 REMEMBERED_MAX = 1000
+HASHERS = 2
 FAILURES_MAX = 10
 FAILURES_S = 60.0
 
@@ -33,6 +39,8 @@ class Users:
     def __init__(self, *, db: Database) -> None:
         self.db = db
         self._hasher = PasswordHasher()
+        # Threads of their own: whoever tries many passwords makes only logging in slow.
+        self._hashers = ThreadPoolExecutor(HASHERS, "datarun-argon2")
         # Checked for unknown names too, so that the time does not tell which names exist.
         self._nobody = self._hasher.hash(secrets.token_hex())
         self._secret = secrets.token_bytes(32)
@@ -52,11 +60,13 @@ class Users:
             If the name or the password cannot be used.
         """
         self._check(name, password)
+        if len(email) > 254 or not email.isprintable():
+            raise InvalidField("email", "An e-mail address has at most 254 printable characters.")
         user = User(
             name=name,
             email=email,
             is_superuser=is_superuser,
-            password_hash=await asyncio.to_thread(self._hasher.hash, password),
+            password_hash=await self._hashing(self._hasher.hash, password),
             created=now(),
         )
         try:
@@ -73,7 +83,7 @@ class Users:
     async def set_password(self, *, name: str, password: str) -> None:
         """Change a user's password. Raises NotFound for an unknown name."""
         self._check(name, password)
-        password_hash = await asyncio.to_thread(self._hasher.hash, password)
+        password_hash = await self._hashing(self._hasher.hash, password)
 
         def work(session: Session) -> None:
             _user(session, name).password_hash = password_hash
@@ -97,9 +107,11 @@ class Users:
             After ten failures for this name from this address within a minute.
         """
         key = hmac.digest(self._secret, f"{name}\0{password}".encode(), hashlib.sha256)
-        user = await self.db.read(
-            lambda s: s.scalars(select(User).where(User.name == name)).one_or_none()
-        )
+        user = None
+        if name.isprintable():  # PostgreSQL cannot even be asked for a name with a NUL in it
+            user = await self.db.read(
+                lambda s: s.scalars(select(User).where(User.name == name)).one_or_none()
+            )
         known = self._remembered.get(key)
         if (
             known is not None
@@ -109,9 +121,10 @@ class Users:
         ):
             return Principal(user.name, user.is_superuser)
         self._check_failures(name, address)
+        # Counted before it is known to be wrong, so that many at a time are no way round the limit.
+        self._failures.setdefault((name, address), []).append(time.monotonic())
         stored = user.password_hash if user is not None else self._nobody
-        if not await asyncio.to_thread(self._verify, stored, password) or user is None:
-            self._failures.setdefault((name, address), []).append(time.monotonic())
+        if not await self._hashing(self._verify, stored, password) or user is None:
             msg = "Invalid username/password."
             raise NotAuthenticated(msg)
         self._failures.pop((name, address), None)
@@ -120,6 +133,9 @@ class Users:
         while len(self._remembered) > REMEMBERED_MAX:
             self._remembered.popitem(last=False)
         return principal
+
+    async def _hashing(self, work: Callable[..., T], *args: str) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._hashers, work, *args)
 
     def _verify(self, stored: str, password: str) -> bool:
         try:
