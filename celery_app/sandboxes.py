@@ -7,7 +7,6 @@ import os
 import select
 import threading
 import time
-from pathlib import Path
 
 from celery_app.config import RunnerConfig
 from celery_app.execution import OnSign, Order, Sign, Verdict
@@ -78,25 +77,24 @@ class Sandboxes:
 
     def run(self, order: Order, on_sign: OnSign) -> Verdict:
         """Run an order, once more when the zygote died under it: that is no fault of a fold."""
-        zygote = self._current()
+        path = self.shared.zygote
         try:
-            return zygote.run(order, on_sign)
+            return self._connected(path).run(order, on_sign)
         except OSError as error:
             logger.warning("%s: %s", order.key, error)
-            if not self._wait_for_another(zygote.path, on_sign):
+            if not self._wait_for_another(path, on_sign):
                 return Verdict(reason=Reason.CANCELLED)
-            return self._current().run(order, on_sign)
+            return self._connected(self.shared.zygote).run(order, on_sign)
 
-    def _current(self) -> Zygote:
-        path = Path(self.shared.zygote)
-        if self._zygote is None or self._zygote.path != path:
+    def _connected(self, path: str) -> Zygote:
+        if self._zygote is None or str(self._zygote.path) != path:
             self._zygote = Zygote.connect(path)
         return self._zygote
 
-    def _wait_for_another(self, path: Path, on_sign: OnSign) -> bool:
+    def _wait_for_another(self, path: str, on_sign: OnSign) -> bool:
         """Wait until the zygote is another one; False when the run must end meanwhile."""
         deadline = time.monotonic() + RESTART_S
-        while Path(self.shared.zygote) == path:
+        while self.shared.zygote == path:
             if time.monotonic() > deadline:
                 msg = f"no zygote followed the one at {path}"
                 raise OSError(msg)
