@@ -86,8 +86,8 @@ class LiveServer:
 
     def add_user(self, name: str, password: str, *flags: str) -> None:
         subprocess.run(
-            [sys.executable, "-m", "datarun_ext.cli", "user", "add", name]
-            + ["--password-stdin", *flags],
+            [sys.executable, "-c", "from datarun_ext.cli import main; main()"]
+            + ["user", "add", name, "--password-stdin", *flags],
             env=self.environ,
             input=password.encode(),
             check=True,

@@ -1,0 +1,70 @@
+"""Ten folds of a random forest on two slots, against joblib with two loky workers."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pandas as pd
+from joblib import Parallel, delayed
+from servers import server
+from sklearn.datasets import make_classification
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.model_selection import KFold
+
+ROWS, COLUMNS, FOLDS = 20_000, 40, 10
+CODE = """
+from sklearn.ensemble import RandomForestClassifier
+
+
+class Classifier:
+    def __init__(self):
+        self.forest = RandomForestClassifier(n_estimators=30, random_state=0)
+
+    def fit(self, X, y):
+        self.forest.fit(X, y)
+
+    def predict_proba(self, X):
+        return self.forest.predict_proba(X)
+"""
+
+
+def by_hand(X: np.ndarray, y: np.ndarray, X_test: np.ndarray, train: np.ndarray) -> np.ndarray:
+    """Do what a fold does."""
+    forest = RandomForestClassifier(n_estimators=30, random_state=0).fit(X[train], y[train])
+    forest.predict_proba(X)
+    return forest.predict_proba(X_test)
+
+
+def main() -> None:
+    """Print the figures."""
+    X, y = make_classification(ROWS + 2000, COLUMNS, n_informative=10, random_state=0)
+    frame = pd.DataFrame(X, columns=[f"x{k}" for k in range(COLUMNS)]).assign(y=y)
+    splits = list(KFold(FOLDS).split(X[:ROWS]))
+    with server() as here:
+        client = here.client()
+        made = client.datasets.create(
+            "forest", frame, target_column="y", workflow_elements="classifier"
+        )
+        client.tasks.wait(client.datasets.split(made, 2000))
+        warm = client.folds.create(
+            np.arange(100), np.arange(100, 200), dataset=made, files={"classifier.py": CODE}
+        )
+        client.wait([warm])
+        begin = time.perf_counter()
+        folds = [
+            client.folds.create(train, test, submission=warm.submission) for train, test in splits
+        ]
+        ended = client.wait(folds, timeout=900)
+        ours = time.perf_counter() - begin
+        assert {fold.state for fold in ended} == {"TESTED"}
+    with Parallel(n_jobs=2) as pool:
+        pool(delayed(by_hand)(X[:200], y[:200], X[:10], np.arange(100)) for _ in range(4))
+        begin = time.perf_counter()
+        pool(delayed(by_hand)(X[:ROWS], y[:ROWS], X[ROWS:], train) for train, _ in splits)
+        peer = time.perf_counter() - begin
+    print(f"datarun: {ours:.2f} s; joblib: {peer:.2f} s; ratio {ours / peer:.3f}")
+
+
+if __name__ == "__main__":
+    main()
