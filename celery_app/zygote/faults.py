@@ -79,6 +79,9 @@ def _fill_line(facts: dict[str, Any], error: BaseException, code: str | None) ->
 
 
 def _fill_traceback(facts: dict[str, Any], error: BaseException, code: str | None) -> None:
+    if facts["reason"] is not None:
+        # A program's own verdict says all in its sentence.
+        return
     seen: set[int] = set()
     waiting: list[BaseException | None] = [error]
     while waiting:

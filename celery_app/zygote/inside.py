@@ -221,7 +221,10 @@ def take_streams(control: int, log: int, faults: int) -> None:
         os.dup2(descriptor, target, inheritable=target < CONTROL)
     libc.close_from(FIRST_FREE)
     sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115
-    sys.stdout = open(1, "w", encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: SIM115
+    # By lines, or what a long fold prints would be seen only at its end.
+    sys.stdout = open(  # noqa: SIM115
+        1, "w", encoding="utf-8", errors="backslashreplace", buffering=1, closefd=False
+    )
     sys.stderr = open(  # noqa: SIM115
         2, "w", encoding="utf-8", errors="backslashreplace", buffering=1, closefd=False
     )
