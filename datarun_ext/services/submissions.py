@@ -27,7 +27,7 @@ class ScoreSummary:
     std: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class SubmissionView:
     """A submission, how many of its folds are in each state, why they failed, what they score."""
 
@@ -131,35 +131,32 @@ def _list(
 
 
 def _views(session: Session, submissions: Sequence[Submission]) -> list[SubmissionView]:
-    ids = [submission.databoard_s_id for submission in submissions]
-    of: dict[int, list[SubmissionFold]] = {submission_id: [] for submission_id in ids}
+    views = {
+        submission.databoard_s_id: SubmissionView(submission, 0, {}, {}, {})
+        for submission in submissions
+    }
+    values: dict[int, dict[str, list[float]]] = {submission_id: {} for submission_id in views}
+    ids = list(views)
     for start in range(0, len(ids), 10_000):
-        query = select(SubmissionFold).where(
-            SubmissionFold.databoard_s_id.in_(ids[start : start + 10_000])
-        )
-        for fold in session.scalars(query):
-            of[fold.databoard_s_id].append(fold)
-    return [_view(submission, of[submission.databoard_s_id]) for submission in submissions]
-
-
-def _view(submission: Submission, folds: Sequence[SubmissionFold]) -> SubmissionView:
-    counts: dict[str, int] = {}
-    reasons: dict[str, int] = {}
-    values: dict[str, list[float]] = {}
-    for fold in folds:
-        counts[fold.state] = counts.get(fold.state, 0) + 1
-        if fold.reason:
-            reasons[fold.reason] = reasons.get(fold.reason, 0) + 1
-        if fold.stage == Stage.TESTED:
-            for name, value in fold.scores.items():
-                values.setdefault(name, []).append(value)
-    return SubmissionView(
-        submission=submission,
-        n_folds=len(folds),
-        counts=counts,
-        reasons=reasons,
-        scores={
-            name: ScoreSummary(statistics.fmean(found), statistics.pstdev(found))
-            for name, found in values.items()
-        },
-    )
+        # Columns, not objects: a list of submissions stands for many thousands of folds.
+        query = select(
+            SubmissionFold.databoard_s_id,
+            SubmissionFold.stage,
+            SubmissionFold.reason,
+            SubmissionFold.scores,
+        ).where(SubmissionFold.databoard_s_id.in_(ids[start : start + 10_000]))
+        for submission_id, stage, reason, scores in session.execute(query):
+            view = views[submission_id]
+            view.n_folds += 1
+            state = Stage(stage).state
+            view.counts[state] = view.counts.get(state, 0) + 1
+            if reason:
+                view.reasons[reason] = view.reasons.get(reason, 0) + 1
+            if stage == Stage.TESTED:
+                for name, value in scores.items():
+                    values[submission_id].setdefault(name, []).append(value)
+    for submission_id, found in values.items():
+        for name, scores in found.items():
+            mean, std = statistics.fmean(scores), statistics.pstdev(scores)
+            views[submission_id].scores[name] = ScoreSummary(mean, std)
+    return list(views.values())
