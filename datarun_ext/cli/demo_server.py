@@ -17,7 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from datarun_ext.client import Client, ClientError
+from datarun_ext.client import Client, ClientError, NotDatarun
 from datarun_ext.config import option_docs
 
 START_S = 90.0
@@ -63,6 +63,7 @@ class DemoServer:
 
     def __init__(self, *, keep: bool = False) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="datarun-demo-"))
+        (self.folder / "tmp").mkdir()
         self._keep = keep
         self._token = secrets.token_urlsafe(32)
         self._process: subprocess.Popen[bytes] | None = None
@@ -128,6 +129,7 @@ class DemoServer:
             JUPYTER_DATA_DIR=str(self.folder / "share"),
             JUPYTER_CONFIG_DIR=str(self.folder / "etc"),
             JUPYTER_NO_CONFIG="1",
+            TMPDIR=str(self.folder / "tmp"),
             PYTHONUNBUFFERED="1",
         )
         return environ
@@ -148,6 +150,12 @@ class DemoServer:
         while True:
             try:
                 health = client.health()
+            except NotDatarun as error:
+                raise DemoFailed(
+                    "server",
+                    "Jupyter's server runs, but could not load datarun",
+                    "Correct what the log names; `datarun doctor` checks the configuration.",
+                ) from error
             except ClientError as error:
                 problems = str(error)
             else:
