@@ -1,5 +1,6 @@
 """Submissions that are broken, clumsy or hostile, and how each must end."""
 
+# ruff: noqa: E501
 from __future__ import annotations
 
 from dataclasses import dataclass, field

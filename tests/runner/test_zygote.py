@@ -162,12 +162,16 @@ def test_limits_are_met_on_time(bench: Bench) -> None:
     assert "Soft Time Limit Exceeded" in soft.traceback
     assert soft.measures[Phase.TRAIN].wall_s == pytest.approx(2.0, abs=1.0)
 
-    hard = bench.run("""
+    hard = bench.run(
+        """
 def main(context):
     while True:
         try: sum(range(1000))
         except BaseException: pass
-""", soft_s=2.0, hard_s=3.0)
+""",
+        soft_s=2.0,
+        hard_s=3.0,
+    )
     assert hard.reason is Reason.HARD_TIMEOUT
     assert hard.measures[Phase.TRAIN].wall_s == pytest.approx(3.0, abs=1.0)
     assert hard.user_line is not None
@@ -175,14 +179,17 @@ def main(context):
 
 
 def test_memory_is_measured_by_phase(bench: Bench) -> None:
-    verdict = bench.run("""
+    verdict = bench.run(
+        """
 import numpy
 def main(context):
     x = numpy.ones(300_000_000, dtype="u1"); del x
     context.begin("validation")
     context.begin("test")
     x = numpy.ones(100_000_000, dtype="u1"); del x
-""", **LONG)
+""",
+        **LONG,
+    )
     assert verdict.reason is None, verdict
     used = {phase: measure.memory_kb * 1024 / 1e6 for phase, measure in verdict.measures.items()}
     assert used[Phase.TRAIN] == pytest.approx(300, rel=0.05)
@@ -191,7 +198,8 @@ def main(context):
 
 
 def test_cpu_time_counts_children_and_threads(bench: Bench) -> None:
-    verdict = bench.run("""
+    verdict = bench.run(
+        """
 import os, time, signal
 def burn(seconds):
     end = time.process_time() + seconds
@@ -212,7 +220,9 @@ def main(context):
     except ChildProcessError: pass
     context.begin("test")
     time.sleep(0.3)
-""", **LONG)
+""",
+        **LONG,
+    )
     assert verdict.reason is None, verdict
     assert verdict.measures[Phase.TRAIN].cpu_s == pytest.approx(0.6, abs=0.2)
     # Nobody waits for the second one: without a control group the last sample counts.

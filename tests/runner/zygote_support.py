@@ -36,11 +36,13 @@ class Bench:
         self.zygote = zygote
         self.folder = folder
         self.data = folder / "data"
-        self.data.mkdir(exist_ok=True)
+        self.data.mkdir(parents=True, exist_ok=True)
         (self.data / "X.npy").write_bytes(b"inputs")
         self._count = 0
 
-    def order(self, code: str, *, output_bytes: int = 10**6, threads: int = 1, **limits: Any) -> Order:
+    def order(
+        self, code: str, *, output_bytes: int = 10**6, threads: int = 1, **limits: Any
+    ) -> Order:
         self._count += 1
         # Named like the place inside: compiled files and tracebacks bear the name.
         sub = self.folder / str(self._count) / "sub"
