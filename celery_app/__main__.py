@@ -39,6 +39,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"The runner cannot start. {error}", file=sys.stderr)
         return 1
     _log_to_stderr(config.log_level)
+    # The runner itself computes nothing, so it needs no threads for it.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     # Takes as long as the zygote's own start, which waits for another process.
     threading.Thread(target=importlib.import_module, args=("celery_app.worker",)).start()
 
@@ -84,6 +86,10 @@ def _log_to_stderr(level: str) -> None:
         level=level if level in logging.getLevelNamesMapping() else logging.INFO,
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
+    if level != "DEBUG":
+        # Two lines for each fold, which the master knows all about.
+        for name in ("celery.worker.strategy", "celery.app.trace"):
+            logging.getLogger(name).setLevel(logging.WARNING)
     # Celery advises against root because of pickle, which this runner does not accept.
     warnings.filterwarnings("ignore", message=".*superuser privileges", module="celery.platforms")
 

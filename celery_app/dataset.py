@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
@@ -165,11 +166,16 @@ def _split_files(dataset: Dataset) -> tuple[File, ...]:
     return files[TRAIN_FILE], files[TEST_FILE]
 
 
+@cache
+def _versions() -> tuple[str, ...]:
+    """Return what the stored form may depend on; looking it up takes milliseconds."""
+    return version("pandas"), version("numpy")
+
+
 def _key(dataset: Dataset, sources: tuple[File, ...]) -> str:
     identity = [
         FORMAT,
-        version("pandas"),
-        version("numpy"),
+        *_versions(),
         dataset.kind,
         dataset.target_column,
         sorted((file.name, file.sha256) for file in sources),

@@ -39,7 +39,7 @@ class Answer:
 
 class _UnixConnection(http.client.HTTPConnection):
     def __init__(self, path: str, timeout: float) -> None:
-        super().__init__("localhost", timeout=timeout, blocksize=_BLOCK)
+        super().__init__("localhost", timeout=timeout)
         self.path = path
 
     def connect(self) -> None:
@@ -64,7 +64,12 @@ class HttpClient:
         parts = urlsplit(base_url)
         self.base_url = base_url
         self.base_path = parts.path.rstrip("/") + "/"
-        self.headers = dict(headers)
+        host = "localhost" if parts.scheme == "http+unix" else parts.netloc.rpartition("@")[2]
+        lines = [f"{name}: {value}" for name, value in {"Host": host, **headers}.items()]
+        if any(not line.isprintable() for line in lines):
+            msg = "a header holds a character that is not printable"
+            raise ValueError(msg)
+        self._head = "\r\n".join(lines)
         self._scheme = parts.scheme
         self._address = parts.netloc.rpartition("@")[2]
         self._connection: http.client.HTTPConnection | None = None
@@ -129,18 +134,35 @@ class HttpClient:
         timeout: float,
     ) -> http.client.HTTPResponse:
         """Send a request and read the head of its answer."""
-        headers = dict(self.headers)
+        lines = [f"{method} {self.base_path}{path} HTTP/1.1", self._head]
         if body is not None:
-            headers["Content-Type"] = content_type
-            headers["Content-Length"] = str(len(body) if isinstance(body, bytes) else length)
+            size = len(body) if isinstance(body, bytes) else length
+            lines += [f"Content-Type: {content_type}", f"Content-Length: {size}"]
+        head = "\r\n".join([*lines, "", ""]).encode("latin-1")
         with self._broken():
-            connection = self._ready(timeout)
+            sock = self._ready(timeout)
             try:
-                connection.request(method, self.base_path + path, body=body, headers=headers)
-                return connection.getresponse()
+                refused = not self._send(sock, head, body)
+                response = http.client.HTTPResponse(sock, method=method)
+                response.begin()
             except BaseException:
                 self.close()
                 raise
+            response.will_close = response.will_close or refused
+            return response
+
+    @staticmethod
+    def _send(sock: socket.socket, head: bytes, body: Body) -> bool:
+        """Send a request; False when the server stopped reading, as before it refuses a body."""
+        try:
+            # In one piece: each piece would wake the server.
+            sock.sendall(head + body if isinstance(body, bytes) else head)
+            if body is not None and not isinstance(body, bytes):
+                while piece := body.read(_BLOCK):
+                    sock.sendall(piece)
+        except (BrokenPipeError, ConnectionResetError):
+            return False
+        return True
 
     @contextmanager
     def _broken(self) -> Iterator[None]:
@@ -152,15 +174,20 @@ class HttpClient:
             msg = f"the master at {self.base_url} does not answer: {reason}"
             raise Unreachable(msg) from error
 
-    def _ready(self, timeout: float) -> http.client.HTTPConnection:
-        connection = self._connection
-        if connection is not None and connection.sock is not None:
-            if not select.select([connection.sock], [], [], 0)[0]:
-                connection.sock.settimeout(timeout)
-                return connection
+    def _ready(self, timeout: float) -> socket.socket:
+        """Return the kept connection, or a new one when the server has closed it."""
+        if self._connection is not None:
+            sock = self._connection.sock
+            poll = select.poll()
+            poll.register(sock, select.POLLIN)
+            if not poll.poll(0):
+                sock.settimeout(timeout)
+                return sock
             self.close()
-        self._connection = self._open(timeout)
-        return self._connection
+        connection = self._open(timeout)
+        connection.connect()
+        self._connection = connection
+        return connection.sock
 
     def _open(self, timeout: float) -> http.client.HTTPConnection:
         if self._scheme == "http+unix":
@@ -168,7 +195,7 @@ class HttpClient:
         kind = (
             http.client.HTTPSConnection if self._scheme == "https" else http.client.HTTPConnection
         )
-        return kind(self._address, timeout=timeout, blocksize=_BLOCK)
+        return kind(self._address, timeout=timeout)
 
 
 def segment(text: str) -> str:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -150,6 +151,30 @@ def test_upload_streams_a_file(master: Master, client: MasterClient, tmp_path: P
     assert master.uploads == {"a b/%ä.csv": path.read_bytes()}
     assert sent.size == 3_000_000
     assert len(calls) > 5
+
+
+def test_a_body_that_is_refused_unread_is_told_as_refused(tmp_path: Path) -> None:
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def refuse() -> None:
+        connection, _ = listener.accept()
+        connection.recv(1000)
+        answer = b'{"detail": "too large"}'
+        head = f"HTTP/1.1 413 No\r\nContent-Length: {len(answer)}\r\nConnection: close\r\n\r\n"
+        connection.sendall(head.encode() + answer)
+        connection.shutdown(socket.SHUT_RDWR)
+        time.sleep(0.2)
+        connection.close()
+
+    thread = threading.Thread(target=refuse)
+    thread.start()
+    port = listener.getsockname()[1]
+    client = MasterClient(f"http://127.0.0.1:{port}/", TOKEN, patience_s=0)
+    outcome = FoldOutcome(fold_id=7, attempt=2, full_train_shape=(4_000_000,), test_shape=(0,))
+    with pytest.raises(Refused, match="too large"):
+        client.finish_fold(outcome, bytes(32_000_000))
+    thread.join()
+    listener.close()
 
 
 def make_files(master: Master, folder: Path) -> Files:
