@@ -50,8 +50,6 @@ class EventStream:
     ----------
     seq : int or None
         Sequence number of the last event that was given.
-    connected : bool
-        Whether the connection stands now.
     """
 
     def __init__(

@@ -16,7 +16,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-import yaml  # type: ignore[import-untyped]
+import yaml
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup, escape
 
@@ -32,7 +32,12 @@ class Field:
     where: str
     kind: str
     required: bool
-    description: Markup
+    text: str
+
+    @property
+    def description(self) -> Markup:
+        """The text as HTML."""
+        return prose(self.text)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,10 +45,15 @@ class Reply:
     """One possible answer."""
 
     status: str
-    description: Markup
+    text: str
     kind: str
     fields: tuple[Field, ...]
     example: str
+
+    @property
+    def description(self) -> Markup:
+        """The text as HTML."""
+        return prose(self.text)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +65,7 @@ class Operation:
     path: str
     summary: str
     deprecated: bool
-    description: Markup
+    text: str
     parameters: tuple[Field, ...]
     body_kind: str
     body: tuple[Field, ...]
@@ -63,6 +73,11 @@ class Operation:
     replies: tuple[Reply, ...]
     curl: str
     python: str
+
+    @property
+    def description(self) -> Markup:
+        """The text as HTML."""
+        return prose(self.text)
 
 
 def load_spec() -> dict[str, Any]:
@@ -88,7 +103,7 @@ def render_docs(base_url: str, spec: Spec) -> str:
         info=spec["info"],
         description=prose(spec["info"].get("description", "")),
         groups=[
-            (tag["name"], prose(tag.get("description", "")), _operations(spec, tag["name"], root))
+            (tag["name"], prose(tag.get("description", "")), operations(spec, tag["name"], root))
             for tag in spec["tags"]
         ],
         schemes=[
@@ -125,7 +140,8 @@ def prose(text: str) -> Markup:
     return Markup("\n").join(paragraphs) if text.strip() else Markup("")
 
 
-def _operations(spec: Spec, tag: str, root: str) -> list[Operation]:
+def operations(spec: Spec, tag: str, root: str) -> list[Operation]:
+    """Return the operations of a tag; `root` is the address in their examples."""
     return [
         _operation(spec, path, verb, item, root)
         for path, item in spec["paths"].items()
@@ -148,14 +164,14 @@ def _operation(spec: Spec, path: str, verb: str, item: Spec, root: str) -> Opera
         path=path,
         summary=operation["summary"],
         deprecated=operation.get("deprecated", False),
-        description=prose(operation.get("description", "")),
+        text=operation.get("description", ""),
         parameters=tuple(
             Field(
                 name=one["name"],
                 where=one["in"],
                 kind=_kind(spec, one["schema"]),
                 required=one.get("required", False),
-                description=prose(one.get("description", "")),
+                text=one.get("description", ""),
             )
             for one in parameters
         ),
@@ -175,7 +191,7 @@ def _reply(spec: Spec, status: str, reply: Spec) -> Reply:
     kind, content = _content(reply)
     return Reply(
         status=str(status),
-        description=prose(reply["description"]),
+        text=reply["description"],
         kind=kind,
         fields=tuple(_fields(spec, content.get("schema", {}))) if str(status) < "300" else (),
         example=_pretty(content.get("example")),
@@ -213,7 +229,7 @@ def _fields(spec: Spec, schema: Spec) -> Iterator[Field]:
             where="",
             kind=_kind(spec, member),
             required=name in schema.get("required", ()),
-            description=prose(member.get("description", inner.get("description", ""))),
+            text=member.get("description", inner.get("description", "")),
         )
 
 
