@@ -80,7 +80,7 @@ class HttpRunner:
 
         def take() -> Any:
             with redis.Redis.from_url(url, socket_timeout=30) as client:
-                return client.blpop([queue], timeout=20)
+                return client.brpop([queue], timeout=20)
 
         found = await asyncio.to_thread(take)
         assert found is not None, f"no message on queue {queue}"
