@@ -1,0 +1,190 @@
+import { redoIcon, stopIcon } from '@jupyterlab/ui-components';
+import * as React from 'react';
+import { CommandIDs } from '../commands/ids';
+import { NO_FILTER, selectSubmissions, type IFilter, type IRow } from '../model/select';
+import { mainScore } from '../submission/scores';
+import { useApp, useChoices, useModel } from '../ui/context';
+import { score } from '../ui/format';
+import { FoldBar, IconButton, StateMark, WordButton } from '../ui/parts';
+import { useWindow } from '../ui/windowed';
+import { progressWord } from '../ui/words';
+import { Filters } from './filters';
+import { barredBy } from './health';
+
+const HEIGHTS = { comfortable: 54, compact: 42 } as const;
+
+const SubmissionRow = React.memo(function SubmissionRow(props: {
+  row: IRow;
+  place: number;
+  length: number;
+  barred: string | null;
+}): React.ReactElement {
+  const { trans, commands } = useApp();
+  const { submission, progress, dataset } = props.row;
+  const { mark, word } = progressWord(progress.word, trans);
+  const id = submission.databoard_s_id;
+  const name = submission.name || trans.__('Submission %1', id);
+  const best = mainScore(submission);
+  const unfinished = progress.word === 'running' || progress.word === 'waiting';
+  return (
+    <li
+      className="jp-Datarun-row jp-Datarun-submission"
+      data-id={id}
+      aria-posinset={props.place}
+      aria-setsize={props.length}
+    >
+      <button
+        type="button"
+        className="jp-Datarun-rowMain jp-Datarun-rowButton"
+        onClick={() => void commands.execute(CommandIDs.openSubmission, { id })}
+      >
+        <span className="jp-Datarun-rowTitle">
+          <StateMark mark={mark} />
+          <b title={name}>{name}</b>
+          <small>#{id}</small>
+        </span>
+        <span className="jp-Datarun-rowFacts">
+          <span>
+            {word} {progress.ended}/{progress.total}
+          </span>
+          <span className="jp-Datarun-rowDataset" title={dataset}>
+            {dataset}
+          </span>
+          {best && (
+            <span className="jp-Datarun-score" title={best.name.replace('_', ' ')}>
+              {score(best.mean)}
+            </span>
+          )}
+        </span>
+      </button>
+      {unfinished ? (
+        <IconButton
+          icon={stopIcon}
+          label={trans.__('Cancel %1', name)}
+          barred={props.barred}
+          onClick={() => void commands.execute(CommandIDs.cancel, { submission: id })}
+        />
+      ) : (
+        <IconButton
+          icon={redoIcon}
+          label={
+            progress.failed > 0
+              ? trans.__('Run the failed folds of %1 again', name)
+              : trans.__('Run %1 again', name)
+          }
+          barred={props.barred}
+          onClick={() =>
+            void commands.execute(
+              progress.failed > 0 ? CommandIDs.rerunFailed : CommandIDs.rerun,
+              { submission: id }
+            )
+          }
+        />
+      )}
+      <FoldBar progress={progress} />
+    </li>
+  );
+}, sameRow);
+
+type RowProps = { row: IRow; place: number; length: number; barred: string | null };
+
+function sameRow(a: RowProps, b: RowProps): boolean {
+  return (
+    a.row.submission === b.row.submission &&
+    a.row.progress.counts === b.row.progress.counts &&
+    a.row.progress.word === b.row.progress.word &&
+    a.row.dataset === b.row.dataset &&
+    a.place === b.place &&
+    a.length === b.length &&
+    a.barred === b.barred
+  );
+}
+
+function moveFocus(event: React.KeyboardEvent<HTMLElement>): void {
+  const steps: Record<string, number> = { ArrowDown: 1, ArrowUp: -1 };
+  const step = steps[event.key];
+  const item = (event.target as HTMLElement).closest('li');
+  const next = step > 0 ? item?.nextElementSibling : item?.previousElementSibling;
+  const button = step ? next?.querySelector<HTMLElement>('.jp-Datarun-rowButton') : null;
+  if (button) {
+    event.preventDefault();
+    button.focus();
+  }
+}
+
+/** The submissions: filtered, sorted, and however many there are, only those in sight drawn. */
+export function Submissions(): React.ReactElement {
+  const { trans, commands, model } = useApp();
+  const state = useModel();
+  const { density, onlyMine } = useChoices();
+  const [filter, setFilter] = React.useState<IFilter>(NO_FILTER);
+  const [fetching, setFetching] = React.useState(false);
+  const list = React.useRef<HTMLUListElement>(null);
+  const rows = React.useMemo(
+    () => selectSubmissions(state, { ...filter, onlyMine }),
+    [state, filter, onlyMine]
+  );
+  const height = HEIGHTS[density];
+  const { start, end } = useWindow(list, rows.length, height);
+  const barred = barredBy(state, trans);
+
+  if (state.submissions.size === 0) {
+    return (
+      <div className="jp-Datarun-empty">
+        <p>
+          {trans.__(
+            'A submission is a model in Python files. It is trained on every fold of a cross-validation and tested on rows that it never sees. Drop its files here, or begin with a template.'
+          )}
+        </p>
+        <WordButton
+          label={trans.__('New submission…')}
+          primary
+          barred={
+            barred ?? (state.datasets.size === 0 ? trans.__('First there must be a dataset') : null)
+          }
+          onClick={() => void commands.execute(CommandIDs.newSubmission)}
+        />
+      </div>
+    );
+  }
+  return (
+    <>
+      <Filters filter={filter} onChange={setFilter} />
+      {rows.length === 0 && (
+        <div className="jp-Datarun-empty">
+          <p>{trans.__('No submission is like that.')}</p>
+          <WordButton label={trans.__('Show all')} onClick={() => setFilter(NO_FILTER)} />
+        </div>
+      )}
+      <ul
+        ref={list}
+        className="jp-Datarun-list"
+        onKeyDown={moveFocus}
+        style={{ paddingTop: start * height, paddingBottom: (rows.length - end) * height }}
+      >
+        {rows.slice(start, end).map((row, index) => (
+          <SubmissionRow
+            key={row.submission.databoard_s_id}
+            row={row}
+            place={start + index + 1}
+            length={rows.length}
+            barred={barred}
+          />
+        ))}
+      </ul>
+      {state.moreSubmissions !== null && (
+        <WordButton
+          label={fetching ? trans.__('Fetching…') : trans.__('Show older submissions')}
+          barred={fetching ? trans.__('they are being fetched') : barred}
+          onClick={() => {
+            setFetching(true);
+            void model
+              .moreSubmissions()
+              .catch(() => undefined)
+              .finally(() => setFetching(false));
+          }}
+        />
+      )}
+    </>
+  );
+}
