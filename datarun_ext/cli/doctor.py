@@ -12,7 +12,9 @@ from rich.console import Console
 from datarun_ext.cli import checks
 from datarun_ext.cli.canary import check_canary, check_server
 from datarun_ext.cli.checks import Finding, Level
+from datarun_ext.cli.sandbox_check import check_sandbox
 from datarun_ext.config import Settings
+from datarun_ext.protocol import SandboxLevel
 
 COLOURS = {Level.OK: "green", Level.WARN: "yellow", Level.FAIL: "bold red"}
 
@@ -21,15 +23,18 @@ def findings(*, canary: bool) -> Iterator[Finding]:
     """Yield what each check finds, as it finds it."""
     yield checks.check_python()
     yield checks.check_packages()
+    minimum = SandboxLevel.LIMITS
     try:
         settings = Settings.load()
     except ValueError as error:
         yield checks.fail("configuration", str(error), "See `datarun options`.")
     else:
+        minimum = settings.minimum_level
         yield checks.ok("configuration", "can be read")
         yield checks.check_redis(settings)
         yield checks.check_database(settings)
         yield from checks.check_folders(settings)
+    yield from check_sandbox(minimum, canary=canary)
     yield checks.check_server_extension()
     yield checks.check_labextension()
     yield from check_server()
@@ -40,7 +45,9 @@ def findings(*, canary: bool) -> Iterator[Finding]:
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="As JSON, for scripts.")
 @click.option(
-    "--canary", is_flag=True, help="Also have a running server train one small fold, and delete it."
+    "--canary",
+    is_flag=True,
+    help="Also let a hostile submission try the sandbox, and have the server train a small fold.",
 )
 def doctor(as_json: bool, canary: bool) -> None:
     """Check this installation; say what is wrong and what to do.

@@ -161,10 +161,11 @@ def test_a_runner_without_a_master_says_what_is_missing(datarun: Run) -> None:
 def test_doctor_names_each_part(datarun: Run) -> None:
     answer = datarun("doctor", "--json")
     found = {one["part"]: one for one in json.loads(answer.stdout)}
-    for part in ("Python", "packages", "configuration", "Redis", "database", "disk", "server"):
+    for part in ("Python", "packages", "configuration", "Redis", "database", "disk", "sandbox"):
         assert part in found
     assert found["Redis"]["level"] == "OK"
     assert found["server"]["level"] == "WARN"
+    assert "level" in found["sandbox"]["message"]
     assert all(one["remedy"] for one in found.values() if one["level"] != "OK")
     failed = any(one["level"] == "FAIL" for one in found.values())
     assert answer.returncode == int(failed)
