@@ -14,6 +14,8 @@ from pathlib import Path
 from celery_app.execution import Executor, Order, Sign, Verdict
 from celery_app.files import Files
 from celery_app.layout import (
+    AROUND_RAW,
+    AROUND_SPECIFIC,
     DATA_PACKAGE,
     MADE,
     PREPARED,
@@ -22,7 +24,6 @@ from celery_app.layout import (
     PROGRAM_PREPARE,
     PROGRAM_PREPARE_CUSTOM,
     RAW,
-    SPECIFIC,
     TEST_FILE,
     TRAIN_FILE,
 )
@@ -83,7 +84,7 @@ class Datasets:
             if custom:
                 modules = [file for file in dataset.files if file.name.endswith(".py")]
                 specific = self.files.folder(modules, DATA_PACKAGE, progress.tick)
-                readonly[SPECIFIC] = str(stack.enter_context(specific))
+                readonly[AROUND_SPECIFIC] = str(stack.enter_context(specific))
             yield Prepared(PROGRAM_CUSTOM_FOLD if custom else PROGRAM_FOLD, readonly)
 
     @contextmanager
@@ -93,7 +94,7 @@ class Datasets:
         with ExitStack() as stack:
             if dataset.kind == "custom":
                 folder = self.files.folder(sources, DATA_PACKAGE, progress.tick)
-                yield {RAW: str(stack.enter_context(folder))}
+                yield {AROUND_RAW: str(stack.enter_context(folder))}
                 return
             yield {
                 f"{RAW}/{file.name}": str(stack.enter_context(self.files.file(file, progress.tick)))

@@ -55,7 +55,7 @@ class Files:
 
     @contextmanager
     def folder(self, files: Sequence[File], package: str, waiting: Waiting) -> Iterator[Path]:
-        """Give a folder named `package` that holds the files under their names, not to be changed.
+        """Give a folder around one named `package`, which holds the files; not to be changed.
 
         Made once for the same files, whoever sends them.
         """
@@ -70,7 +70,7 @@ class Files:
                     _place(source, inside / file.name)
 
         with self.cache.entry("folders", key, make, waiting) as kept:
-            yield kept / package
+            yield kept
 
     def copy(self, files: Iterable[File], folder: Path, waiting: Waiting) -> None:
         """Copy files into a folder where they may be changed."""

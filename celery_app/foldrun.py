@@ -11,7 +11,7 @@ import numpy as np
 from celery_app.dataset import PrepareFailed
 from celery_app.execution import Order, Output, Verdict
 from celery_app.files import FetchError
-from celery_app.layout import CODE, FULL_TRAIN, SUBMISSION_PACKAGE, TEST
+from celery_app.layout import AROUND_CODE, CODE, FULL_TRAIN, SUBMISSION_PACKAGE, TEST
 from celery_app.master import MasterError, Refused
 from celery_app.progress import End, MustEnd, Progress
 from celery_app.slot import Slot
@@ -65,7 +65,7 @@ def _train_and_test(
                 "n_train": job.n_train,
                 "n_test": job.n_test,
             },
-            readonly={CODE: str(code), **dataset.readonly},
+            readonly={AROUND_CODE: str(code), **dataset.readonly},
             code=CODE,
             limits=slot.limits(job.limits),
             threads=slot.threads,

@@ -3,7 +3,7 @@
 The trusted side (tasks) puts files there, the programs look for them there. A folder that holds
 modules bears the name of the package as which its modules are imported, so that
 ``import_module(".classifier", "datarun_submission")`` works in the fold and in every process that
-the fold starts.
+the fold starts. Python lists the folder around a package, so that one is shown too.
 """
 
 from __future__ import annotations
@@ -11,11 +11,14 @@ from __future__ import annotations
 SUBMISSION_PACKAGE = "datarun_submission"
 DATA_PACKAGE = "datarun_data"
 
-CODE = f"/job/code/{SUBMISSION_PACKAGE}"
+AROUND_CODE = "/job/code"
+CODE = f"{AROUND_CODE}/{SUBMISSION_PACKAGE}"
 """The submission's files."""
-RAW = f"/job/raw/{DATA_PACKAGE}"
+AROUND_RAW = "/job/raw"
+RAW = f"{AROUND_RAW}/{DATA_PACKAGE}"
 """The dataset's files as they were sent (and, for a custom dataset, split)."""
-SPECIFIC = f"/job/specific/{DATA_PACKAGE}"
+AROUND_SPECIFIC = "/job/specific"
+SPECIFIC = f"{AROUND_SPECIFIC}/{DATA_PACKAGE}"
 """The organiser's modules of a custom dataset, without any data."""
 PREPARED = "/job/prepared"
 """The dataset as a fold may see it: X and y of train, X of test."""

@@ -20,6 +20,7 @@ from datarun_ext.protocol import (
     HEADER_PROTOCOL,
     PROTOCOL,
     Beat,
+    BeatAnswer,
     Claim,
     File,
     FoldJob,
@@ -61,6 +62,10 @@ class Refused(MasterError):
         self.detail = detail
 
 
+BEAT_SLACK_S = 10.0
+"""How much longer than it was allowed to the master may take to answer a sign of life."""
+
+
 class MasterClient:
     """Speaks the runner protocol over one kept connection; one per process and thread.
 
@@ -78,9 +83,12 @@ class MasterClient:
         answer = self._send("register/", registration, patience_s=None, waiting=waiting)
         return _read(Registered, answer)
 
-    def beat(self, beat: Beat) -> bool:
-        """Show that the runner lives; False: the master does not know it and it must register."""
-        return self._send("beat/", beat, patience_s=0, allowed=(404,)).status != 404
+    def beat(self, beat: Beat) -> BeatAnswer | None:
+        """Show that the runner lives, and hear of alarms; None: it must register again."""
+        answer = self._send(
+            "beat/", beat, patience_s=0, allowed=(404,), timeout=beat.wait_s + BEAT_SLACK_S
+        )
+        return None if answer.status == 404 else _read(BeatAnswer, answer)
 
     def claim_fold(self, claim: Claim) -> FoldJob | None:
         """Take a fold; None when it is another's or no longer wanted."""

@@ -59,6 +59,7 @@ class Progress:
         self.subject = subject
         self.end: End | None = None
         self._renewed = self._tried = time.monotonic()
+        self._alarm = shared.alarm
         self._log = ""
         self._done: tuple[Phase, ...] = ()
         self._told: tuple[Phase, ...] = ()
@@ -85,7 +86,7 @@ class Progress:
 
     def _is_due(self) -> bool:
         since = time.monotonic() - self._tried
-        if since >= self.shared.heartbeat_s:
+        if since >= self.shared.heartbeat_s or self.shared.alarm != self._alarm:
             return True
         if isinstance(self.subject, SplitProgress):
             return False
@@ -95,6 +96,7 @@ class Progress:
 
     def _send(self) -> None:
         self._tried = time.monotonic()
+        self._alarm = self.shared.alarm
         message = self.subject
         log, done = self._log, self._done
         if isinstance(message, FoldProgress):

@@ -7,6 +7,7 @@ import struct
 import time
 
 _LAYOUT = struct.Struct("<qddd")
+_ALARM, _ALARM_AT = struct.Struct("<q"), 48
 _PATH, _PATH_MOST = 64, 256
 
 
@@ -59,6 +60,15 @@ class Shared:
             msg = f"the path of the zygote's socket is too long: {path}"
             raise ValueError(msg)
         self._memory[_PATH : _PATH + _PATH_MOST] = text.ljust(_PATH_MOST, b"\0")
+
+    @property
+    def alarm(self) -> int:
+        """The master's newest alarm: after another one, each fold asks whether it must end."""
+        return int(_ALARM.unpack_from(self._memory, _ALARM_AT)[0])
+
+    @alarm.setter
+    def alarm(self, number: int) -> None:
+        _ALARM.pack_into(self._memory, _ALARM_AT, number)
 
     def registered(self, runner_id: int, heartbeat_s: float, lease_s: float) -> None:
         """Note the master's answer to a registration."""

@@ -22,6 +22,7 @@ from celery_app.dataset import quiet, setup_limits
 from celery_app.execution import Order, Verdict
 from celery_app.files import FetchError
 from celery_app.layout import (
+    AROUND_RAW,
     DATA_PACKAGE,
     LABELS_TEST,
     LABELS_TRAIN,
@@ -96,16 +97,18 @@ def _failed(job: SplitJob, reason: Reason, detail: str, log: str = "") -> SplitO
 def _split(slot: Slot, job: SplitJob, progress: Progress) -> SplitOutcome:
     with _workspace(slot) as folder, ExitStack() as stack:
         if job.dataset.kind == "custom":
-            order = _custom_order(slot, job, folder / DATA_PACKAGE, progress)
+            made = folder / DATA_PACKAGE
+            order = _custom_order(slot, job, made, progress)
         else:
-            order = _standard_order(slot, job, folder, progress, stack)
+            made = folder
+            order = _standard_order(slot, job, made, progress, stack)
         verdict = slot.executor.run(order, quiet(progress))
         if progress.end is not None:
             raise MustEnd(progress.end)
         if verdict.reason is not None:
             return _from_verdict(job, verdict)
         summary, labels = _understood(verdict)
-        files = tuple(_upload_all(slot, job, Path(next(iter(order.writable.values()))), progress))
+        files = tuple(_upload_all(slot, job, made, progress))
     return SplitOutcome(
         task_id=job.task_id,
         attempt=job.attempt,
@@ -160,7 +163,7 @@ def _custom_order(slot: Slot, job: SplitJob, folder: Path, progress: Progress) -
         key=f"split-{job.task_id}",
         program=PROGRAM_CUSTOM_SPLIT,
         arguments={"workflow_elements": list(job.dataset.workflow_elements)},
-        writable={RAW: str(folder)},
+        writable={AROUND_RAW: str(folder.parent)},
         code=RAW,
         limits=setup_limits(job.limits),
         threads=slot.threads,

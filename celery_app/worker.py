@@ -30,6 +30,9 @@ from datarun_ext.protocol import PROTOCOL, Beat, Registration, SandboxLevel
 logger = logging.getLogger(__name__)
 
 PACKAGES = ("datarun", "numpy", "pandas", "scikit-learn", "celery")
+MOST_WAIT_S = 60.0
+AT_LEAST_S = 0.05
+"""Pause between two signs of life, however fast alarms come."""
 LATE_S = 15.0
 """How much longer than its grace a runner may take to end before it is ended."""
 
@@ -126,11 +129,23 @@ class Runner:
     def _beat_for_ever(self) -> None:
         """Show the master that the runner lives."""
         master = MasterClient(self.config.master_url, self.config.token)
-        while not self._ended.wait(self.shared.heartbeat_s):
+        pause = 0.0
+        while not self._ended.wait(pause):
+            pause = self.shared.heartbeat_s
             try:
-                busy = len(state.active_requests)
-                if not master.beat(Beat(runner_id=self.shared.runner_id, busy=busy)):
+                answer = master.beat(
+                    Beat(
+                        runner_id=self.shared.runner_id,
+                        busy=len(state.active_requests),
+                        alarm=self.shared.alarm,
+                        wait_s=min(self.shared.heartbeat_s, MOST_WAIT_S),
+                    )
+                )
+                if answer is None:
                     self.register(master)
+                else:
+                    # The master has kept its answer back as long as it liked.
+                    self.shared.alarm, pause = answer.alarm, AT_LEAST_S
             except MasterError as error:
                 logger.warning("no sign of life could be sent: %s", error)
             except Exception:

@@ -262,6 +262,16 @@ class Beat(Message):
 
     runner_id: int
     busy: int = 0
+    alarm: int = 0
+    """The last alarm that the runner has heard."""
+    wait_s: float = Field(0.0, ge=0, le=60)
+    """How long the master may keep the answer back for an alarm."""
+
+
+class BeatAnswer(Message):
+    """The newest alarm. A higher one than before: something was cancelled, replaced or deleted."""
+
+    alarm: int
 
 
 class ProgressAnswer(Message):

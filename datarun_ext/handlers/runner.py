@@ -90,8 +90,7 @@ class Alive(RunnerHandler):
     @allow_unauthenticated
     async def post(self) -> None:
         """Note it."""
-        await self.master.gate.beat(runner_id=(await self.message(Beat)).runner_id)
-        self.answer_nothing()
+        self.answer_message(await self.master.gate.beat(beat=(await self.message(Beat))))
 
 
 class ClaimWork(RunnerHandler):

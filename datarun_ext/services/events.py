@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -114,6 +114,8 @@ class EventHub:
     def __init__(self, *, db: Database) -> None:
         self.db = db
         self.relay: Relay | None = None
+        self.listeners: list[Callable[[Happening], None]] = []
+        """Called with everything that happens, in order; must not block."""
         self._watchers: set[Watcher] = set()
         self._last = 0
         self._catching_up: asyncio.Task[None] | None = None
@@ -174,6 +176,8 @@ class EventHub:
 
     def _deliver(self, happening: Happening) -> None:
         self._last = happening.seq
+        for listen in self.listeners:
+            listen(happening)
         for watcher in self._watchers:
             watcher.offer(happening)
 

@@ -22,6 +22,8 @@ from datarun_ext.models import (
 )
 from datarun_ext.protocol import (
     PROTOCOL,
+    Beat,
+    BeatAnswer,
     FoldJob,
     FoldProgress,
     Registered,
@@ -31,6 +33,7 @@ from datarun_ext.protocol import (
     SplitProgress,
     unpack_outcome,
 )
+from datarun_ext.services.alarms import Alarms
 from datarun_ext.services.claims import FENCED, claim_fold, claim_split, own_task, register
 from datarun_ext.services.database import Database, now
 from datarun_ext.services.events import EventHub, LogText
@@ -54,6 +57,8 @@ class Gate:
         self.db = db
         self.settings = settings
         self.hub = hub
+        self.alarms = Alarms()
+        hub.listeners.append(self.alarms.hear)
         self._wake = wake
 
     async def register(self, *, registration: Registration) -> Registered:
@@ -78,17 +83,24 @@ class Gate:
             lease_s=self.settings.lease_s,
         )
 
-    async def beat(self, *, runner_id: int) -> None:
-        """Note that a runner is alive. Raises NotFound if it must register again."""
+    async def beat(self, *, beat: Beat) -> BeatAnswer:
+        """Note that a runner is alive, and tell it of alarms as they come.
+
+        Raises
+        ------
+        NotFound
+            If it must register again.
+        """
 
         def work(session: Session) -> bool:
-            runner = session.get(Runner, runner_id)
+            runner = session.get(Runner, beat.runner_id)
             if runner is not None:
                 runner.last_beat = now()
             return runner is not None
 
         if not await self.db.write(work):
             raise NotFound
+        return BeatAnswer(alarm=await self.alarms.after(beat.alarm, wait_s=beat.wait_s))
 
     async def claim_fold(self, *, runner_id: int, fold_id: int, attempt: int) -> FoldJob:
         """Give a runner the fold that a message announced to it. Raises Fenced."""

@@ -263,6 +263,7 @@ def _fold(
         if not (new.replace_fold or new.replace_submission) or old.owner != submission.owner:
             raise InvalidField("databoard_sf_id", FOLD_EXISTS)
         attempt = max(attempt, old.attempt)
+        deleted_event(session, old)
         session.delete(old)
         session.flush()
     values = dict(CLEARED)

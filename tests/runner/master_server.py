@@ -17,6 +17,7 @@ from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from datarun_ext.protocol import (
     PROTOCOL,
+    Beat,
     Claim,
     FoldJob,
     FoldOutcome,
@@ -45,6 +46,7 @@ class Master:
         self.splits: list[SplitOutcome] = []
         self.registrations: list[Registration] = []
         self.beats = 0
+        self.alarm = 0
         self.runner_id = 11
         self.heartbeat_s = 5.0
         self.lease_s = 20.0
@@ -109,8 +111,13 @@ class Master:
             return 200, json.dumps(registered).encode()
         assert parts[0] == "beat"
         self.beats += 1
-        known = json.loads(body)["runner_id"] == self.runner_id
-        return (204, b"") if known else (404, b'{"detail": "Not found."}')
+        beat = Beat.model_validate_json(body)
+        if beat.runner_id != self.runner_id:
+            return 404, b'{"detail": "Not found."}'
+        end = time.monotonic() + beat.wait_s
+        while self.alarm == beat.alarm and time.monotonic() < end:
+            time.sleep(0.02)
+        return 200, json.dumps({"alarm": self.alarm}).encode()
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -15,6 +15,7 @@ from celery_app.files import FetchError, Files
 from celery_app.master import MasterAway, MasterClient, Refused
 from datarun_ext.protocol import (
     Beat,
+    BeatAnswer,
     Claim,
     File,
     FoldOutcome,
@@ -77,8 +78,10 @@ def test_what_is_another_s_is_dropped(master: Master, client: MasterClient) -> N
 def test_registration_and_signs_of_life(master: Master, client: MasterClient) -> None:
     registered = client.register(REGISTRATION)
     assert registered.runner_id == 11
-    assert client.beat(Beat(runner_id=11))
-    assert not client.beat(Beat(runner_id=12))
+    assert client.beat(Beat(runner_id=11)) == BeatAnswer(alarm=0)
+    assert client.beat(Beat(runner_id=12)) is None
+    master.alarm = 7
+    assert client.beat(Beat(runner_id=11, wait_s=30)) == BeatAnswer(alarm=7)
     master.fenced = True
     with pytest.raises(Refused, match="Protocol 1 meets 2") as caught:
         client.register(REGISTRATION)
@@ -253,7 +256,8 @@ def test_a_folder_is_made_once_for_the_same_files(master: Master, tmp_path: Path
         master.blobs[file.sha256] = (tmp_path / "submission" / file.name).read_bytes()
     for _ in range(2):
         with files.folder(job.files, "package", nothing) as folder:
-            assert folder.name == "package"
+            assert os.listdir(folder) == ["package"]
+            folder = folder / "package"
             assert sorted(os.listdir(folder)) == ["classifier.py", "helper.py"]
             assert (folder / "classifier.py").read_text() == CLASSIFIER
             assert not (folder / "classifier.py").stat().st_mode & 0o222
