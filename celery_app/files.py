@@ -73,10 +73,12 @@ class Files:
             yield kept
 
     def copy(self, files: Iterable[File], folder: Path, waiting: Waiting) -> None:
-        """Copy files into a folder where they may be changed."""
+        """Copy files into a folder where any user may change them."""
         for file in files:
             with self.file(file, waiting) as source:
-                shutil.copyfile(source, folder / _checked(file.name))
+                target = folder / _checked(file.name)
+                shutil.copyfile(source, target)
+                target.chmod(0o666)
             waiting()
 
     def _fetch(self, file: File, part: Path, waiting: Waiting) -> None:

@@ -158,6 +158,8 @@ def _standard_order(
 
 def _custom_order(slot: Slot, job: SplitJob, folder: Path, progress: Progress) -> Order:
     folder.mkdir()
+    # The program may run as another user; the folder around is closed to everybody else.
+    folder.chmod(0o777)
     slot.files.copy(job.dataset.files, folder, progress.tick)
     return Order(
         key=f"split-{job.task_id}",

@@ -24,7 +24,8 @@ class ForkedContext:
         self.outputs: list[Output] = []
 
     def path(self, inside: str) -> str:
-        return self.paths[inside]
+        kept = next(k for k in self.paths if inside == k or inside.startswith(k + "/"))
+        return self.paths[kept] + inside[len(kept) :]
 
     def begin(self, phase: Phase) -> None:
         self.end()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from celery_app.zygote.client import Zygote
-from datarun_ext.protocol import FoldOutcome, Limits, Phase, Reason
+from datarun_ext.protocol import FoldOutcome, Limits, Phase, Reason, SandboxLevel
 
 from .data import CLASSIFIER, SPECIFIC, file_of, flowers, fold_job, pack_indices
 from .forked import Forked
@@ -16,9 +16,12 @@ from .master_server import serving
 from .test_tasks import Bench, split_job
 
 
-@pytest.fixture(scope="module")
-def zygote(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Zygote]:
-    with Zygote.start(cache_dir=tmp_path_factory.mktemp("zygote")) as zygote:
+@pytest.fixture(scope="module", params=list(SandboxLevel))
+def zygote(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Zygote]:
+    folder = tmp_path_factory.mktemp("zygote")
+    with Zygote.start(cache_dir=folder, level=request.param) as zygote:
         yield zygote
 
 
@@ -99,6 +102,7 @@ class Classifier:
     assert bench.master.predictions[0] == bench.master.predictions[2]
 
 
+@pytest.mark.parametrize("zygote", [SandboxLevel.FULL], indirect=True)
 def test_no_file_of_a_fold_holds_the_test_labels(bench: Bench) -> None:
     searching = """
 import os
