@@ -60,7 +60,8 @@ class Uploads:
             created=now(),
         )
         await self.db.write(lambda session: session.add(upload))
-        self.path(upload).touch(mode=0o600)
+        # A runner on this machine reads it as another user; the folder keeps everyone else out.
+        self.path(upload).touch(mode=0o644)
         return upload
 
     async def get(self, *, who: Principal, upload_id: str) -> Upload:
