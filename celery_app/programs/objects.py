@@ -16,9 +16,9 @@ from celery_app.execution import RunFault
 from datarun_ext.protocol import Reason
 
 try:
-    import cloudpickle  # type: ignore[import-untyped]
+    import cloudpickle
 except ImportError:  # joblib, which scikit-learn needs, brought its own before 1.6
-    from joblib.externals import cloudpickle  # type: ignore[import-untyped]
+    from joblib.externals import cloudpickle
 
 _ALIGNMENT = 64
 

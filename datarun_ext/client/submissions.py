@@ -95,9 +95,11 @@ class Submissions:
 
     def file(self, submission: Submission | int, name: str) -> str:
         """Return the text of one of a submission's files."""
-        response = self._transport.raw("GET", f"{self._path(submission)}file/{name}/")
-        response.encoding = "utf-8"
-        return response.text
+        return self.file_bytes(submission, name).decode("utf-8", errors="replace")
+
+    def file_bytes(self, submission: Submission | int, name: str) -> bytes:
+        """Return one of a submission's files, which need not be text."""
+        return self._transport.raw("GET", f"{self._path(submission)}file/{name}/").content
 
     def cancel(self, submission: Submission | int) -> int:
         """Stop all of a submission's folds that have not ended; return how many."""

@@ -1,0 +1,1 @@
+"""What a person holds: datasets, submissions, folds."""
