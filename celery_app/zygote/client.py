@@ -6,52 +6,27 @@ import contextlib
 import json
 import logging
 import os
-import select
-import site
 import socket
-import subprocess
-import sys
-import tempfile
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import celery_app
 from celery_app.execution import OnSign, Order, Verdict
-from celery_app.sandbox import landlock
-from celery_app.zygote import wire
-from celery_app.zygote.folders import remove_tree
+from celery_app.zygote import launch, wire
 from celery_app.zygote.keeper import Keeper
+from celery_app.zygote.launch import SandboxTooWeak
 from datarun_ext.protocol import SandboxLevel
 
 logger = logging.getLogger(__name__)
 
-LEVELS = (SandboxLevel.FULL, SandboxLevel.LANDLOCK, SandboxLevel.LIMITS)
-SOCKET = "zygote.sock"
+__all__ = ["SandboxTooWeak", "Zygote"]
 
-_START_S = 120.0
 _ASK_S = 60.0
 _LOG_PACE_S = 0.2
 _PULSE_S = 0.25
-_KEPT_ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
-
-
-class SandboxTooWeak(OSError):  # noqa: N818
-    """This machine cannot isolate folds as well as the operator demands."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Start:
-    cache_dir: Path
-    minimum_level: SandboxLevel
-    max_slots: int
-    level: SandboxLevel | None
-    extra_paths: tuple[str, ...]
-    folds_per_zygote: int
 
 
 class Zygote:
@@ -69,13 +44,12 @@ class Zygote:
         Why each stronger level is not available here.
     """
 
-    def __init__(self, path: Path, level: SandboxLevel, start: _Start | None) -> None:
+    def __init__(self, path: Path, level: SandboxLevel, start: launch.Start | None) -> None:
         self.path = path
         self.level = level
         self.degraded: dict[SandboxLevel, str] = {}
         self._start = start
-        self._warden: subprocess.Popen[bytes] | None = None
-        self._report: int | None = None
+        self._launched: launch.Launched | None = None
         self._owner = os.getpid()
         self._lock = threading.Lock()
         self._closed = False
@@ -117,7 +91,7 @@ class Zygote:
         """
         cache = Path(cache_dir).resolve()
         cache.mkdir(parents=True, exist_ok=True)
-        how = _Start(
+        how = launch.Start(
             cache_dir=cache,
             minimum_level=minimum_level,
             max_slots=max_slots,
@@ -150,7 +124,7 @@ class Zygote:
     @property
     def pid(self) -> int | None:
         """The process that supervises; None for one that was only connected to."""
-        return None if self._warden is None else self._warden.pid
+        return None if self._launched is None else self._launched.warden.pid
 
     def close(self) -> None:
         """End the zygote and everything that it runs."""
@@ -168,7 +142,7 @@ class Zygote:
         """
         connection, grant, channels = self._ask()
         with contextlib.ExitStack() as mine:
-            mine.callback(_own_again, order, grant["init"] is not None)
+            mine.callback(_own_again, order)
             _give_writable(order, grant)
             keeper = Keeper(order, connection, grant, channels)
             thread = threading.Thread(target=keeper.run, name=f"keeper {order.key}", daemon=True)
@@ -232,7 +206,7 @@ class Zygote:
         if self._start is None or self._closed or self._owner != os.getpid():
             return False
         with self._lock:
-            if self._warden is not None and self._warden.poll() is None:
+            if self._launched is not None and self._launched.warden.poll() is None:
                 return False
             logger.warning("the zygote is gone; starting another one")
             self._end_warden()
@@ -241,122 +215,13 @@ class Zygote:
 
     def _launch(self) -> None:
         assert self._start is not None
-        start = self._start
-        wanted = LEVELS if start.level is None else (start.level,)
-        self.degraded = {}
-        for level in wanted:
-            problem = self._try_level(level, start)
-            if problem is None:
-                break
-            self.degraded[level] = problem
-            logger.warning("sandbox level %s is not available: %s", level, problem)
-        else:
-            reasons = "; ".join(f"{level}: {why}" for level, why in self.degraded.items())
-            msg = f"no sandbox could be started ({reasons})"
-            raise OSError(msg)
-        if LEVELS.index(level) > LEVELS.index(start.minimum_level):
-            self._end_warden()
-            reasons = "; ".join(f"{level}: {why}" for level, why in self.degraded.items())
-            msg = (
-                f"this machine isolates folds at level {level!s} only, the operator demands "
-                f"{start.minimum_level!s} ({reasons}); allow user namespaces and Landlock here, or "
-                "lower the minimum level for trusted users"
-            )
-            raise SandboxTooWeak(msg)
-        self.level = level
-
-    def _try_level(self, level: SandboxLevel, start: _Start) -> str | None:
-        if level is SandboxLevel.LANDLOCK and landlock.abi() == 0:
-            return "the kernel has no Landlock"
-        folder = _private_folder()
-        path = folder / SOCKET
-        listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        listener.bind(os.fspath(path))
-        listener.listen(128)
-        reading, writing = os.pipe2(os.O_CLOEXEC)
-        config = {
-            "parent": os.getpid(),
-            "report": writing,
-            "listener": listener.fileno(),
-            "socket": os.fspath(path),
-            "folder": os.fspath(folder),
-            "level": str(level),
-            "extra_paths": list(start.extra_paths),
-            "folds_per_zygote": start.folds_per_zygote,
-        }
-        (folder / "level.json").write_text(json.dumps({"level": level}), encoding="utf-8")
-        self._warden = subprocess.Popen(
-            [sys.executable, "-P", "-m", "celery_app.zygote", json.dumps(config)],
-            stdin=subprocess.DEVNULL,
-            env=_environment(),
-            cwd="/",
-            pass_fds=(writing, listener.fileno()),
-        )
-        os.close(writing)
-        listener.close()
-        self._report = reading
-        self.path = path
-        answer = _read_report(reading)
-        if answer.get("ready"):
-            return None
-        self._end_warden()
-        return str(answer.get("failed") or "the zygote did not start")
+        self._launched, self.degraded = launch.launch(self._start)
+        self.path, self.level = self._launched.path, self._launched.level
 
     def _end_warden(self) -> None:
-        if self._report is not None:
-            # The warden leaves, and takes everything along, when this end is closed.
-            os.close(self._report)
-            self._report = None
-        if self._warden is not None:
-            self._warden.terminate()
-            try:
-                self._warden.wait(10)
-            except subprocess.TimeoutExpired:
-                self._warden.kill()
-                self._warden.wait()
-            self._warden = None
-            remove_tree(os.fspath(self.path.parent))
-
-
-def _private_folder() -> Path:
-    # A socket's path may have 107 bytes only: too few for most cache folders.
-    runtime = os.environ.get("XDG_RUNTIME_DIR", "")
-    base = runtime if runtime and os.access(runtime, os.W_OK) else tempfile.gettempdir()
-    return Path(tempfile.mkdtemp(prefix="datarun-", dir=base))
-
-
-def _environment() -> dict[str, str]:
-    """Return a clean environment: no secret of the runner may be in the zygote."""
-    kept = {name: os.environ[name] for name in _KEPT_ENVIRONMENT if name in os.environ}
-    root = os.path.dirname(os.path.dirname(os.path.abspath(celery_app.__file__)))
-    if root not in (*site.getsitepackages(), site.getusersitepackages()):
-        kept["PYTHONPATH"] = root
-    return {
-        "PATH": os.defpath,
-        "LANG": "C.UTF-8",
-        **kept,
-        "PYTHONDONTWRITEBYTECODE": "1",
-        "MPLBACKEND": "Agg",
-        # One thread each: a pool of threads would not survive the fork.
-        "OMP_NUM_THREADS": "1",
-        "OPENBLAS_NUM_THREADS": "1",
-        "MKL_NUM_THREADS": "1",
-    }
-
-
-def _read_report(descriptor: int) -> dict[str, Any]:
-    deadline = time.monotonic() + _START_S
-    data = b""
-    while not data.endswith(b"\n"):
-        wait = deadline - time.monotonic()
-        if wait <= 0 or not select.select([descriptor], [], [], wait)[0]:
-            return {"failed": f"the zygote was not ready within {_START_S:g} s"}
-        piece = os.read(descriptor, 4096)
-        if not piece:
-            return {"failed": "the zygote ended while it was being set up"}
-        data += piece
-    answer: dict[str, Any] = json.loads(data.splitlines()[0])
-    return answer
+        if self._launched is not None:
+            self._launched.end()
+            self._launched = None
 
 
 def _give_writable(order: Order, grant: dict[str, Any]) -> None:
@@ -367,7 +232,8 @@ def _give_writable(order: Order, grant: dict[str, Any]) -> None:
         os.chown(path, grant["uid"], grant["uid"])
 
 
-def _own_again(order: Order, _full: bool) -> None:
+def _own_again(order: Order) -> None:
+    """Take back what a fold's user has made."""
     if os.geteuid() != 0:
         return
     for folder in order.writable.values():

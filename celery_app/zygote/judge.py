@@ -11,6 +11,7 @@ from typing import Any
 
 from celery_app.execution import Order
 from celery_app.logs import clean
+from celery_app.zygote.orders import code_folders
 from datarun_ext.protocol import Phase, Reason, UserLine
 
 _DISK = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
@@ -122,12 +123,9 @@ def by_status(status: int, faults: str, order: Order, phase: Phase | None) -> En
 
 def dumped_line(faults: str, order: Order) -> UserLine | None:
     """Return the innermost line of the submission in what faulthandler wrote last."""
-    if order.code is None:
-        return None
-    folders = (order.code, order.readonly.get(order.code, order.code))
     last = faults.rpartition("(most recent call first)")[2]
     for file, line in _DUMPED.findall(last):
-        for folder in folders:
+        for folder in code_folders(order):
             if file.startswith(folder + "/"):
                 return UserLine(file=file[len(folder) + 1 :][:200], line=int(line[:9]))
     return None

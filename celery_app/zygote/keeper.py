@@ -7,24 +7,23 @@ neither the drain of a pipe nor a kill.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
-import select
 import signal
 import socket
 import threading
 import time
-from collections.abc import Callable
 from typing import Any
 
 from celery_app.execution import Order, Output, Sign, Verdict
 from celery_app.logs import LogKeeper
 from celery_app.measure import Meter
 from celery_app.sandbox.cgroup import Group
-from celery_app.zygote import judge, wire
+from celery_app.zygote import endings, judge, orders, wire
 from celery_app.zygote.folders import folder_bytes
 from celery_app.zygote.frames import Corrupt, FrameReader, TooMuch
-from datarun_ext.protocol import Measure, Phase, Reason
+from celery_app.zygote.loop import Loop
+from celery_app.zygote.phases import Phases
+from datarun_ext.protocol import Reason
 
 _MB = 10**6
 _SET_UP_S = 30.0
@@ -55,18 +54,13 @@ class Keeper:
         self._reader = FrameReader(order.output_bytes, self._on_frame)
         self._log = LogKeeper()
         self._faults = LogKeeper(_FAULTS_KEPT)
-        self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        self._wake: int | None = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._pidfd: int | None = None
-        self._handlers: dict[int, Callable[[], None]] = {}
-        self._poll = select.poll()
+        self._loop = Loop()
         self._started: float | None = None
         self._furnished = self._ready = False
         self._soft_sent = False
-        self._phase: Phase | None = None
-        self._phase_at = 0.0
-        self._phase_cpu = 0.0
-        self._done: list[Phase] = []
-        self._measures: dict[Phase, Measure] = {}
+        self._phases = Phases(self._meter)
         self._next_sample = self._next_disk = 0.0
         self._finished = False
         self._ending: judge.Ending | None = None
@@ -81,12 +75,18 @@ class Keeper:
 
     def cancel(self) -> None:
         """End the run with reason CANCELLED; may be called from any thread."""
-        os.eventfd_write(self._wake, 1)
+        with self.changed:
+            if self._wake is not None:
+                os.eventfd_write(self._wake, 1)
 
     def sign(self) -> Sign:
         """Return what happened since the last call; hold `changed`."""
         self.urgent = False
-        return Sign(done=tuple(self._done), measures=dict(self._measures), log=self._log.news())
+        return Sign(
+            done=tuple(self._phases.done),
+            measures=dict(self._phases.measures),
+            log=self._log.news(),
+        )
 
     def has_news(self) -> bool:
         """Say whether there is text to be shown; hold `changed`."""
@@ -113,12 +113,7 @@ class Keeper:
         order, limits = self._order, self._order.limits
         self._deadline = time.monotonic() + _SET_UP_S
         self._pidfd = os.pidfd_open(self._pid)
-        places = {**order.readonly, **order.writable}
-        for inside, outside in places.items():
-            if not os.path.exists(outside):
-                msg = f"{order.key}: {outside}, to be shown as {inside}, does not exist"
-                raise FileNotFoundError(msg)
-        outer = {inside: os.path.realpath(outside) for inside, outside in places.items()}
+        self._outer = orders.outer_paths(order, private=self._full)
         if self._group is not None:
             most = limits.memory_mb * _MB + _MEMORY_SLACK
             self._group.limit(memory=most, processes=limits.processes)
@@ -128,46 +123,29 @@ class Keeper:
             ("faults", self._on_faults),
         ):
             os.set_blocking(self._channels[name], name == "control")
-            self._watch(self._channels[name], handler)
-        self._watch(self._wake, self._on_cancel)
-        self._watch(self._connection.fileno(), self._on_zygote)
-        self._message = {
-            "arguments": dict(order.arguments),
-            "program": order.program,
-            "paths": {inside: inside for inside in places} if self._full else outer,
-            "readonly": list(order.readonly),
-            "writable": list(order.writable),
-            "code": order.code,
-            "home": self._home,
-            "threads": order.threads,
-            "memory": limits.memory_mb * _MB,
-            "disk": limits.disk_mb * _MB,
-            # Where a control group counts refusals, it must be the one that refuses.
-            "processes": limits.processes + (16 if self._counts_refusals() else 0),
-        }
+            self._loop.watch(self._channels[name], handler)
+        assert self._wake is not None
+        self._loop.watch(self._wake, self._on_cancel)
+        self._loop.watch(self._connection.fileno(), self._on_zygote)
+        counts = self._group is not None and "pids" in self._group.folders
+        self._message = orders.for_fold(
+            order, self._outer, home=self._home, private=self._full, counted=counts
+        )
         if not self._full:
             self._furnished = True
             self._send_order()
             return
         self._init = socket.socket(fileno=self._channels.pop("init"))
-        self._watch(self._init.fileno(), self._on_init)
-        wire.send(
-            self._init,
-            {
-                "disk": limits.disk_mb * _MB,
-                "readonly": {inside: outer[inside] for inside in order.readonly},
-                "writable": {inside: outer[inside] for inside in order.writable},
-            },
-        )
+        self._loop.watch(self._init.fileno(), self._on_init)
+        wire.send(self._init, orders.for_init(order, self._outer))
         if not order.writable:
             # The process locks itself while init still mounts; only a place to be opened for
             # writing must be there first.
             self._send_order()
 
     def _send_order(self) -> None:
-        body = json.dumps(self._message).encode()
         control = self._channels["control"]
-        data = memoryview(wire.LENGTH.pack(len(body)) + body)
+        data = memoryview(self._message)
         while data:
             data = data[os.write(control, data) :]
         os.set_blocking(control, False)
@@ -176,7 +154,7 @@ class Keeper:
         try:
             answer, _ = wire.receive(self._init)
         except ConnectionError:
-            self._unwatch(self._init.fileno())
+            self._loop.unwatch(self._init.fileno())
             return
         if "error" in answer:
             self._fail(f"the inputs could not be mounted: {answer['error']}")
@@ -186,26 +164,12 @@ class Keeper:
             self._send_order()
         self._go_when_ready()
 
-    def _counts_refusals(self) -> bool:
-        return self._group is not None and "pids" in self._group.folders
-
     # -- the loop -----------------------------------------------------------------------------
-
-    def _watch(self, descriptor: int, handler: Callable[[], None]) -> None:
-        self._handlers[descriptor] = handler
-        self._poll.register(descriptor, select.POLLIN)
-
-    def _unwatch(self, descriptor: int) -> None:
-        if self._handlers.pop(descriptor, None) is not None:
-            self._poll.unregister(descriptor)
 
     def _step(self) -> None:
         now = time.monotonic()
         wait = max(0.0, min(self._deadline, self._next_timer()) - now)
-        for descriptor, _ in self._poll.poll(min(wait, 1.0) * 1000 + 0.5):
-            handler = self._handlers.get(descriptor)
-            if handler is not None:
-                handler()
+        self._loop.turn(min(wait, 1.0))
         now = time.monotonic()
         if self._finished:
             if now >= self._deadline:
@@ -228,7 +192,12 @@ class Keeper:
         assert self._started is not None
         limits = self._order.limits
         if now >= self._deadline:
-            self._hard_limit()
+            refused = self._group is not None and self._group.refused_processes() > 0
+            self._finish(
+                endings.processes(self._order)
+                if refused
+                else endings.hard_limit(self._order, self._faults.text(), self._meter.processes)
+            )
         elif not self._soft_sent and now >= self._started + limits.soft_s:
             self._soft_sent = True
             self._signal(signal.SIGXCPU)
@@ -239,19 +208,18 @@ class Keeper:
             self._next_sample = now + _SAMPLE_S * pace
             killed = self._group is not None and self._group.oom_kills() > 0
             if killed or used > limits.memory_mb * _MB + _MEMORY_SLACK:
-                self._finish(self._memory_ending())
+                self._finish(endings.memory(self._order))
             elif self._meter.processes > limits.processes + 2:
-                self._finish(self._processes_ending())
+                self._finish(endings.processes(self._order))
             elif not self._full and now >= self._next_disk:
                 self._next_disk = now + _DISK_SAMPLE_S
                 if folder_bytes(self._home, limits.disk_mb * _MB) > limits.disk_mb * _MB:
-                    self._finish(self._disk_ending())
+                    self._finish(endings.disk(self._order))
 
     def _on_cancel(self) -> None:
-        self._unwatch(self._wake)
+        self._disarm()
         if not self._finished:
-            detail = "The run was cancelled."
-            self._finish(judge.Ending(reason=Reason.CANCELLED, detail=detail))
+            self._finish(endings.cancelled())
 
     def _on_zygote(self) -> None:
         try:
@@ -260,7 +228,7 @@ class Keeper:
             self._status = None
             if not self._finished:
                 self._problem = "the zygote ended during the run"
-        self._unwatch(self._connection.fileno())
+        self._loop.unwatch(self._connection.fileno())
         self._ended = True
         if not self._finished:
             self._drain_all()
@@ -276,29 +244,16 @@ class Keeper:
         except OSError:
             data = b""
         if not data:
-            self._unwatch(control)
+            self._loop.unwatch(control)
             return
         if self._finished:
             return
         try:
             self._reader.feed(data)
         except Corrupt:
-            self._finish(
-                judge.Ending(
-                    reason=Reason.BAD_OUTPUT,
-                    detail=(
-                        "The channel for results holds something else: the submission wrote to "
-                        "descriptors that are not its own."
-                    ),
-                )
-            )
+            self._finish(endings.corrupt())
         except TooMuch:
-            self._finish(
-                judge.Ending(
-                    reason=Reason.BAD_OUTPUT,
-                    detail=f"The result is larger than {self._order.output_bytes} bytes.",
-                )
-            )
+            self._finish(endings.too_much(self._order))
 
     def _on_frame(self, kind: bytes, body: Any) -> None:
         if self._finished:
@@ -311,10 +266,11 @@ class Keeper:
             problem = body if kind == wire.BROKEN else "it spoke out of turn"
             self._fail(f"the sandbox could not be set up: {problem}")
         elif kind == wire.BEGIN:
-            if body in self._done or body == self._phase:
+            if not self._phases.may_begin(body):
                 raise Corrupt
             self._end_phase()
-            self._begin_phase(body)
+            self._phases.begin(body)
+            self._acknowledge()
         elif kind == wire.END:
             self._end_phase()
             self._acknowledge()
@@ -339,30 +295,11 @@ class Keeper:
         with contextlib.suppress(OSError):
             os.write(self._channels["control"], wire.ACKNOWLEDGED)
 
-    def _begin_phase(self, phase: Phase) -> None:
-        self._meter.restart()
-        self._phase_cpu = self._meter.cpu_s()
-        self._phase, self._phase_at = phase, time.monotonic()
-        self._acknowledge()
-
     def _end_phase(self) -> None:
-        if self._phase is None:
-            return
         with self.changed:
-            self._measure()
-            self._done.append(self._phase)
-            self._phase = None
-            self.urgent = True
-            self.changed.notify()
-
-    def _measure(self) -> None:
-        assert self._phase is not None
-        wall = time.monotonic() - self._phase_at
-        self._measures[self._phase] = Measure(
-            wall_s=wall,
-            cpu_s=max(0.0, self._meter.cpu_s() - self._phase_cpu),
-            memory_kb=self._meter.peak_kb(),
-        )
+            if self._phases.end():
+                self.urgent = True
+                self.changed.notify()
 
     # -- what it prints -----------------------------------------------------------------------
 
@@ -378,7 +315,7 @@ class Keeper:
         except BlockingIOError:
             return 0
         if not data:
-            self._unwatch(self._channels[name])
+            self._loop.unwatch(self._channels[name])
             return 0
         with self.changed:
             log.add(data)
@@ -387,16 +324,9 @@ class Keeper:
 
     def _drain_all(self) -> None:
         """Read what a fold that has ended left in its pipes; others may still hold them open."""
-        left = _MOST_DRAINED
-        while left > 0 and (count := self._drain("log", self._log)):
-            left -= count
-        while self._drain("faults", self._faults):
-            pass
-        while not self._finished and self._channels["control"] in self._handlers:
-            before = self._handlers[self._channels["control"]]
-            if not select.select([self._channels["control"]], [], [], 0)[0]:
-                break
-            before()
+        self._drain_text()
+        while not self._finished and self._loop.is_ready(self._channels["control"]):
+            self._on_control()
 
     # -- the end ------------------------------------------------------------------------------
 
@@ -407,8 +337,7 @@ class Keeper:
 
     def _finish(self, ending: judge.Ending | None) -> None:
         """Kill everything of the run; what it says from now on is not heard."""
-        if self._phase is not None:
-            self._measure()
+        self._phases.measure()
         self._finished, self._ending = True, ending
         # A kill cannot be taken back: only where somebody else writes to the same folder next is
         # the end of a well ended run worth waiting for.
@@ -416,9 +345,9 @@ class Keeper:
         self._deadline = time.monotonic() + _END_S
         with contextlib.suppress(OSError):
             self._connection.send(b"kill")
-        self._drain_all_text()
+        self._drain_text()
 
-    def _drain_all_text(self) -> None:
+    def _drain_text(self) -> None:
         for name, log in (("log", self._log), ("faults", self._faults)):
             left = _MOST_DRAINED
             while left > 0 and (count := self._drain(name, log)):
@@ -433,10 +362,9 @@ class Keeper:
         if not self._finished and self._started is None and self._problem is None:
             self._problem = f"the sandbox could not be set up: {self._log.text() or 'it ended'}"
         if not self._finished and self._problem is None:
-            if self._phase is not None:
-                self._measure()
+            self._phases.measure()
             self._ending = judge.by_status(
-                status.get("status", 0), self._faults.text(), self._order, self._phase
+                status.get("status", 0), self._faults.text(), self._order, self._phases.running
             )
             self._finished = True
         if self._problem is not None:
@@ -455,7 +383,7 @@ class Keeper:
     def _look_for_cause(self, ending: judge.Ending, status: dict[str, Any]) -> judge.Ending:
         """Prefer what the kernel counted to what the fold said."""
         if status.get("oom_kills") and ending.reason != Reason.OUT_OF_MEMORY:
-            return self._memory_ending(ending)
+            return endings.memory(self._order, ending)
         return ending
 
     def _verdict(self, ending: judge.Ending | None) -> Verdict:
@@ -466,71 +394,34 @@ class Keeper:
             log += ("" if log.endswith("\n") or not log else "\n") + faults
         outputs: tuple[Output, ...] = tuple(self._reader.outputs)
         if ending is None:
-            return Verdict(reason=None, log=log, measures=dict(self._measures), outputs=outputs)
+            return Verdict(
+                reason=None, log=log, measures=dict(self._phases.measures), outputs=outputs
+            )
         return Verdict(
             reason=ending.reason,
-            phase=self._phase,
+            phase=self._phases.running,
             detail=ending.detail,
             traceback=ending.traceback,
             user_line=ending.user_line,
             log=log,
-            measures=dict(self._measures),
+            measures=dict(self._phases.measures),
             outputs=outputs,
         )
 
-    def _hard_limit(self) -> None:
-        limits = self._order.limits
-        if self._group is not None and self._group.refused_processes():
-            self._finish(self._processes_ending())
-            return
-        line = judge.dumped_line(self._faults.text(), self._order)
-        where = (
-            ""
-            if line is None
-            else f"; at {limits.soft_s:g} s it was in {line.file}, line {line.line}"
-        )
-        if self._meter.processes > 1:
-            where += (
-                "; it had started processes, which hang when the parent used OpenMP before they "
-                "were forked"
-            )
-        self._finish(
-            judge.Ending(
-                reason=Reason.HARD_TIMEOUT,
-                detail=(
-                    f"It was killed after {limits.hard_s:g} s, having gone on after the soft limit "
-                    f"of {limits.soft_s:g} s{where}."
-                ),
-                user_line=line,
-            )
-        )
-
-    def _memory_ending(self, told: judge.Ending | None = None) -> judge.Ending:
-        return judge.Ending(
-            reason=Reason.OUT_OF_MEMORY,
-            detail=(
-                f"It needed more than the {self._order.limits.memory_mb} MB of memory that it may "
-                "use."
-            ),
-            traceback=told.traceback if told else "",
-            user_line=told.user_line if told else None,
-        )
-
-    def _processes_ending(self) -> judge.Ending:
-        most = self._order.limits.processes
-        detail = f"It started more than the {most} processes and threads that it may have."
-        return judge.Ending(reason=Reason.LIMIT_PROCESSES, detail=detail)
-
-    def _disk_ending(self) -> judge.Ending:
-        most = self._order.limits.disk_mb
-        detail = f"It wrote more than the {most} MB of disk that it may use."
-        return judge.Ending(reason=Reason.LIMIT_DISK, detail=detail)
+    def _disarm(self) -> None:
+        # Under the lock: another thread must not write to a number that was given away.
+        with self.changed:
+            if self._wake is not None:
+                self._loop.unwatch(self._wake)
+                os.close(self._wake)
+                self._wake = None
 
     def _close(self) -> None:
+        self._disarm()
         self._connection.close()
         if self._full and hasattr(self, "_init"):
             self._init.close()
-        for descriptor in (*self._channels.values(), self._wake, self._pidfd):
+        for descriptor in (*self._channels.values(), self._pidfd):
             if descriptor is not None:
                 os.close(descriptor)
         if self._group is not None:

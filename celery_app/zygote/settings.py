@@ -18,6 +18,10 @@ class Settings:
     level: str
     folder: str
     """Its own folder, mode 0700."""
+    homes: str
+    """Where the folders of folds are made, at levels without a file tree of their own."""
+    cache_dir: str
+    """Where the inputs of orders lie."""
     listener: int
     """Descriptor of the listening socket."""
     warden: int

@@ -71,6 +71,7 @@ class Warden:
         processes.sweep(lambda: (), _reap)
         if self._groups is not None:
             self._groups.remove()
+        remove_tree(self._config["homes"])
         remove_tree(self._config["folder"])
         os._exit(0)
 
@@ -79,6 +80,8 @@ class Warden:
         settings = {
             "level": self._config["level"],
             "folder": self._config["folder"],
+            "homes": self._config["homes"],
+            "cache_dir": self._config["cache_dir"],
             "listener": self._config["listener"],
             "warden": there.fileno(),
             "uid": os.geteuid(),
@@ -110,7 +113,7 @@ class Warden:
         elif "ready" in message:
             zygote.ready = True
             self._failures = 0
-            self._tell({"ready": True, "pid": zygote.process.pid, "groups": message["groups"]})
+            self._tell({"ready": True, "pid": zygote.process.pid})
             for other in self._zygotes:
                 if other is not zygote and other.ready:
                     with contextlib.suppress(OSError):
@@ -126,9 +129,8 @@ class Warden:
             lambda: [other.process.pid for other in self._zygotes], self._reap_strangers
         )
         if not self._zygotes:
-            for name in os.listdir(self._config["folder"]):
-                if name.startswith("fold-"):
-                    remove_tree(f"{self._config['folder']}/{name}")
+            for name in os.listdir(self._config["homes"]):
+                remove_tree(f"{self._config['homes']}/{name}")
             self._failures += 1
             if self._failures >= _MOST_FAILURES or not zygote.ready:
                 self._tell({"failed": "the zygote ended while it was being set up"})

@@ -219,7 +219,7 @@ return 'left'
 for _ in range(2000):
     os.mkdir('d'); os.chdir('d')
 return 'left'
-"""),
+""", soft_s=15.0, hard_s=20.0),
     case("symbolic links out", """
 os.symlink('/', 'root'); os.symlink('loop', 'loop')
 os.makedirs('x'); os.symlink('../x', 'x/again')
