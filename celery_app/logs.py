@@ -10,6 +10,7 @@ from datarun_ext.protocol import LOG_KEPT
 _ESCAPES = re.compile(
     rb"\x1b\[[0-?]*[ -/]*[@-~]|\x1b[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b[ -/]*[0-~]"
 )
+_UNFINISHED = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*|[\]PX^_][^\x07\x1b]*|[ -/]*)\Z")
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
 
 
@@ -89,7 +90,7 @@ class LogKeeper:
 def _complete(data: bytearray, longest: int = 64) -> int:
     """Return how many bytes can be shown now."""
     escape = data.rfind(b"\x1b", max(0, len(data) - longest))
-    if escape >= 0 and not _ESCAPES.match(data, escape):
+    if escape >= 0 and _UNFINISHED.match(data, escape):
         return escape
     for back in range(1, min(4, len(data)) + 1):
         byte = data[-back]

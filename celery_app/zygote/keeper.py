@@ -15,12 +15,12 @@ import time
 from typing import Any
 
 from celery_app.execution import Order, Output, Sign, Verdict
-from celery_app.logs import LogKeeper
 from celery_app.measure import Meter
 from celery_app.sandbox.cgroup import Group
 from celery_app.zygote import endings, judge, orders, wire
+from celery_app.zygote.channels import Channels
 from celery_app.zygote.folders import folder_bytes
-from celery_app.zygote.frames import Corrupt, FrameReader, TooMuch
+from celery_app.zygote.frames import Corrupt, TooMuch
 from celery_app.zygote.loop import Loop
 from celery_app.zygote.phases import Phases
 from datarun_ext.protocol import Reason
@@ -31,9 +31,6 @@ _END_S = 10.0
 _SAMPLE_S = 0.05
 _DISK_SAMPLE_S = 0.3
 _MEMORY_SLACK = 32 * _MB
-_FAULTS_KEPT = 16 * 1024
-_READ = 1 << 18
-_MOST_DRAINED = 64 * _MB
 
 
 class Keeper:
@@ -47,13 +44,14 @@ class Keeper:
         self._pid: int = grant["pid"]
         self._home: str = grant["home"]
         self._full = grant["init"] is not None
-        self._channels = dict(zip(grant["channels"], channels, strict=True))
         self._group = None if grant["group"] is None else Group(**grant["group"])
         roots = [self._pid, *([grant["init"]] if self._full else [])]
         self._meter = Meter(self._pid, lambda: roots, self._group)
-        self._reader = FrameReader(order.output_bytes, self._on_frame)
-        self._log = LogKeeper()
-        self._faults = LogKeeper(_FAULTS_KEPT)
+        self.changed = threading.Condition()
+        named = dict(zip(grant["channels"], channels, strict=True))
+        init = named.pop("init", None)
+        self._init = None if init is None else socket.socket(fileno=init)
+        self._channels = Channels(named, order.output_bytes, self._on_frame, self.changed)
         self._wake: int | None = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._pidfd: int | None = None
         self._loop = Loop()
@@ -67,7 +65,6 @@ class Keeper:
         self._ended = False
         self._status: dict[str, Any] | None = None
         self._problem: str | None = None
-        self.changed = threading.Condition()
         self.urgent = False
         self.over = False
         self.verdict: Verdict | None = None
@@ -85,12 +82,12 @@ class Keeper:
         return Sign(
             done=tuple(self._phases.done),
             measures=dict(self._phases.measures),
-            log=self._log.news(),
+            log=self._channels.log.news(),
         )
 
     def has_news(self) -> bool:
         """Say whether there is text to be shown; hold `changed`."""
-        return self._log.has_news
+        return self._channels.log.has_news
 
     def run(self) -> None:
         """Keep the run to its end: sets `verdict` or `error`, then `over`."""
@@ -117,13 +114,7 @@ class Keeper:
         if self._group is not None:
             most = limits.memory_mb * _MB + _MEMORY_SLACK
             self._group.limit(memory=most, processes=limits.processes)
-        for name, handler in (
-            ("control", self._on_control),
-            ("log", self._on_log),
-            ("faults", self._on_faults),
-        ):
-            os.set_blocking(self._channels[name], name == "control")
-            self._loop.watch(self._channels[name], handler)
+        self._channels.watch(self._loop, self._on_control)
         assert self._wake is not None
         self._loop.watch(self._wake, self._on_cancel)
         self._loop.watch(self._connection.fileno(), self._on_zygote)
@@ -131,26 +122,19 @@ class Keeper:
         self._message = orders.for_fold(
             order, self._outer, home=self._home, private=self._full, counted=counts
         )
-        if not self._full:
+        if self._init is None:
             self._furnished = True
-            self._send_order()
+            self._channels.send_order(self._message)
             return
-        self._init = socket.socket(fileno=self._channels.pop("init"))
         self._loop.watch(self._init.fileno(), self._on_init)
         wire.send(self._init, orders.for_init(order, self._outer))
         if not order.writable:
             # The process locks itself while init still mounts; only a place to be opened for
             # writing must be there first.
-            self._send_order()
-
-    def _send_order(self) -> None:
-        control = self._channels["control"]
-        data = memoryview(self._message)
-        while data:
-            data = data[os.write(control, data) :]
-        os.set_blocking(control, False)
+            self._channels.send_order(self._message)
 
     def _on_init(self) -> None:
+        assert self._init is not None
         try:
             answer, _ = wire.receive(self._init)
         except ConnectionError:
@@ -161,7 +145,7 @@ class Keeper:
             return
         self._furnished = True
         if self._order.writable:
-            self._send_order()
+            self._channels.send_order(self._message)
         self._go_when_ready()
 
     # -- the loop -----------------------------------------------------------------------------
@@ -196,7 +180,9 @@ class Keeper:
             self._finish(
                 endings.processes(self._order)
                 if refused
-                else endings.hard_limit(self._order, self._faults.text(), self._meter.processes)
+                else endings.hard_limit(
+                    self._order, self._channels.faults.text(), self._meter.processes
+                )
             )
         elif not self._soft_sent and now >= self._started + limits.soft_s:
             self._soft_sent = True
@@ -231,25 +217,15 @@ class Keeper:
         self._loop.unwatch(self._connection.fileno())
         self._ended = True
         if not self._finished:
-            self._drain_all()
+            self._channels.drain_texts()
+            while not self._finished and self._channels.has_more():
+                self._on_control()
 
     # -- what the fold says -------------------------------------------------------------------
 
     def _on_control(self) -> None:
-        control = self._channels["control"]
         try:
-            data = os.read(control, _READ)
-        except BlockingIOError:
-            return
-        except OSError:
-            data = b""
-        if not data:
-            self._loop.unwatch(control)
-            return
-        if self._finished:
-            return
-        try:
-            self._reader.feed(data)
+            self._channels.hear(heed=not self._finished)
         except Corrupt:
             self._finish(endings.corrupt())
         except TooMuch:
@@ -270,10 +246,10 @@ class Keeper:
                 raise Corrupt
             self._end_phase()
             self._phases.begin(body)
-            self._acknowledge()
+            self._channels.acknowledge()
         elif kind == wire.END:
             self._end_phase()
-            self._acknowledge()
+            self._channels.acknowledge()
         elif kind == wire.ERROR:
             self._finish(judge.by_exception(body, self._order))
         elif kind == wire.DONE:
@@ -289,44 +265,13 @@ class Keeper:
         self._started = time.monotonic()
         self._deadline = self._started + self._order.limits.hard_s
         self._next_sample = self._started + _SAMPLE_S
-        self._acknowledge()
-
-    def _acknowledge(self) -> None:
-        with contextlib.suppress(OSError):
-            os.write(self._channels["control"], wire.ACKNOWLEDGED)
+        self._channels.acknowledge()
 
     def _end_phase(self) -> None:
         with self.changed:
             if self._phases.end():
                 self.urgent = True
                 self.changed.notify()
-
-    # -- what it prints -----------------------------------------------------------------------
-
-    def _on_log(self) -> None:
-        self._drain("log", self._log)
-
-    def _on_faults(self) -> None:
-        self._drain("faults", self._faults)
-
-    def _drain(self, name: str, log: LogKeeper) -> int:
-        try:
-            data = os.read(self._channels[name], _READ)
-        except BlockingIOError:
-            return 0
-        if not data:
-            self._loop.unwatch(self._channels[name])
-            return 0
-        with self.changed:
-            log.add(data)
-            self.changed.notify()
-        return len(data)
-
-    def _drain_all(self) -> None:
-        """Read what a fold that has ended left in its pipes; others may still hold them open."""
-        self._drain_text()
-        while not self._finished and self._loop.is_ready(self._channels["control"]):
-            self._on_control()
 
     # -- the end ------------------------------------------------------------------------------
 
@@ -345,13 +290,7 @@ class Keeper:
         self._deadline = time.monotonic() + _END_S
         with contextlib.suppress(OSError):
             self._connection.send(b"kill")
-        self._drain_text()
-
-    def _drain_text(self) -> None:
-        for name, log in (("log", self._log), ("faults", self._faults)):
-            left = _MOST_DRAINED
-            while left > 0 and (count := self._drain(name, log)):
-                left -= count
+        self._channels.drain_texts()
 
     def _fail(self, problem: str) -> None:
         self._problem = problem
@@ -360,11 +299,16 @@ class Keeper:
     def _judge(self) -> Verdict:
         status = self._status or {}
         if not self._finished and self._started is None and self._problem is None:
-            self._problem = f"the sandbox could not be set up: {self._log.text() or 'it ended'}"
+            self._problem = (
+                f"the sandbox could not be set up: {self._channels.log.text() or 'it ended'}"
+            )
         if not self._finished and self._problem is None:
             self._phases.measure()
             self._ending = judge.by_status(
-                status.get("status", 0), self._faults.text(), self._order, self._phases.running
+                status.get("status", 0),
+                self._channels.faults.text(),
+                self._order,
+                self._phases.running,
             )
             self._finished = True
         if self._problem is not None:
@@ -387,12 +331,12 @@ class Keeper:
         return ending
 
     def _verdict(self, ending: judge.Ending | None) -> Verdict:
-        log = self._log.text()
-        faults = judge.trim_dump(self._faults.text())
+        log = self._channels.log.text()
+        faults = judge.trim_dump(self._channels.faults.text())
         shown = ending is not None and ending.reason in (Reason.CRASHED, Reason.HARD_TIMEOUT)
         if faults and shown:
             log += ("" if log.endswith("\n") or not log else "\n") + faults
-        outputs: tuple[Output, ...] = tuple(self._reader.outputs)
+        outputs: tuple[Output, ...] = self._channels.outputs
         if ending is None:
             return Verdict(
                 reason=None, log=log, measures=dict(self._phases.measures), outputs=outputs
@@ -419,10 +363,10 @@ class Keeper:
     def _close(self) -> None:
         self._disarm()
         self._connection.close()
-        if self._full and hasattr(self, "_init"):
+        self._channels.close()
+        if self._init is not None:
             self._init.close()
-        for descriptor in (*self._channels.values(), self._pidfd):
-            if descriptor is not None:
-                os.close(descriptor)
+        if self._pidfd is not None:
+            os.close(self._pidfd)
         if self._group is not None:
             self._group.close()

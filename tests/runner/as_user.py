@@ -1,6 +1,7 @@
-"""Start a command as an ordinary user who can reach this interpreter, wherever root keeps it.
+"""Start a command where everybody can reach this interpreter, wherever root keeps it.
 
-Run as root: ``python as_user.py COMMAND...``. In a mount namespace of its own, every folder on
+Run as root: ``python -m tests.runner.as_user user|root COMMAND...``; ``user`` becomes an ordinary
+one. In a mount namespace of its own, every folder on
 the way to the interpreter that others may not enter is covered by an empty one that shows only
 what is needed.
 """
@@ -35,13 +36,14 @@ def main() -> None:
             os.makedirs(path, exist_ok=True)
             libc.bind(f"/proc/self/fd/{descriptor}", path)
             os.close(descriptor)
-    os.setgroups([])
-    os.setresgid(USER, USER, USER)
-    os.setresuid(USER, USER, USER)
-    libc.prctl(libc.PR_SET_DUMPABLE, 1)
+    if sys.argv[1] == "user":
+        os.setgroups([])
+        os.setresgid(USER, USER, USER)
+        os.setresuid(USER, USER, USER)
+        libc.prctl(libc.PR_SET_DUMPABLE, 1)
     environment = {key: value for key, value in os.environ.items() if key != "XDG_RUNTIME_DIR"}
     environment["HOME"] = "/tmp"
-    os.execve(sys.argv[1], sys.argv[1:], environment)
+    os.execve(sys.argv[2], sys.argv[2:], environment)
 
 
 if __name__ == "__main__":
