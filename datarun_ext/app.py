@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ from jupyter_server.extension.application import ExtensionApp
 from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_unix_socket
 
-from datarun_ext.config import Options, Settings
+from datarun_ext.config import OptionError, Options, Settings
 from datarun_ext.routes import routes
 from datarun_ext.services.master import Master
 
@@ -20,6 +21,8 @@ class DatarunApp(Options, ExtensionApp):
     name = "datarun"
     extension_url = "/docs/"
     load_other_extensions = False
+    # Alone it is of no use without its extension: a wrong option must end it, not be logged.
+    serverapp_config = {"reraise_server_extension_failures": True}
     description = "Train and test submissions on cross-validation folds, on a pool of runners."
 
     master: Master | None = None
@@ -64,7 +67,10 @@ class DatarunApp(Options, ExtensionApp):
 
 def main() -> None:
     """Run the master without JupyterLab: `jupyter datarun`."""
-    DatarunApp.launch_instance()  # type: ignore[no-untyped-call]
+    try:
+        DatarunApp.launch_instance()  # type: ignore[no-untyped-call]
+    except OptionError as error:
+        sys.exit(f"datarun cannot start. {error}")
 
 
 if __name__ == "__main__":

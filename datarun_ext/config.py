@@ -31,6 +31,10 @@ def _env(*names: str) -> dict[str, Any]:
     return {"config": True, "env": names}
 
 
+class OptionError(ValueError):
+    """An option has a value that it cannot have; the message says which, why and what to do."""
+
+
 class Options(HasTraits):
     """The options as traits; `DatarunApp` inherits them, the command line loads them alone."""
 
@@ -139,7 +143,7 @@ class Options(HasTraits):
 
         Raises
         ------
-        ValueError
+        OptionError
             If an environment variable holds a value that the option cannot have.
         """
         configured = getattr(self, name)
@@ -164,7 +168,7 @@ class Options(HasTraits):
             return trait._validate(self, trait.from_string(text))
         except (ValueError, TraitError) as error:
             msg = f"Environment variable {variable} is {text!r}: {error}. Correct or unset it."
-            raise ValueError(msg) from error
+            raise OptionError(msg) from error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -253,7 +257,7 @@ class Settings:
 
         Raises
         ------
-        ValueError
+        OptionError
             If options contradict each other.
         """
         get = options.option
@@ -261,7 +265,7 @@ class Settings:
         level = get("minimum_level")
         if level not in [str(known) for known in SandboxLevel]:
             msg = f"minimum_level is {level!r}: it must be full, landlock or limits."
-            raise ValueError(msg)
+            raise OptionError(msg)
         broker_url = get("broker_url") or _rabbitmq_url(options)
         settings = cls(
             data_dir=data_dir,
@@ -309,24 +313,24 @@ class Settings:
 
         Raises
         ------
-        ValueError
+        OptionError
             With the option, the reason and the remedy.
         """
         if self.working_env not in ("DEV", "PROD"):
             msg = f"working_env (DR_WORKING_ENV) is {self.working_env!r}: it must be DEV or PROD."
-            raise ValueError(msg)
+            raise OptionError(msg)
         if self.working_env == "PROD" and (self.is_sqlite or self.embedded):
             msg = (
                 "working_env (DR_WORKING_ENV) is PROD, which needs a PostgreSQL database and a "
                 "broker of its own: set database_url and broker_url, or use DEV."
             )
-            raise ValueError(msg)
+            raise OptionError(msg)
         if self.heartbeat_s * 2 > self.lease_s:
             msg = (
                 f"lease_s ({self.lease_s}) must be at least twice heartbeat_s ({self.heartbeat_s}):"
                 " otherwise one lost sign costs a fold its runner."
             )
-            raise ValueError(msg)
+            raise OptionError(msg)
 
 
 def _postgresql_url(options: Options) -> str:

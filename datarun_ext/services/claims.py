@@ -124,7 +124,7 @@ def claim_split(
     session: Session, *, runner_id: int, task_id: str, attempt: int, settings: Settings
 ) -> SplitJob:
     """Give a split to a runner. Raises Fenced."""
-    task = session.get(Task, task_id, options=[joinedload(Task.raw_data)], with_for_update=True)
+    task = session.get(Task, task_id, options=[joinedload(Task.raw_data)])
     if task is None or task.state != TaskState.DISPATCHED or task.attempt != attempt:
         raise Fenced(FENCED)
     task.state, task.runner_id = TaskState.STARTED, runner_id

@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session, selectinload, undefer
 
 from datarun_ext.config import Settings
 from datarun_ext.errors import Forbidden, InvalidField, NotAcceptable, NotFound
-from datarun_ext.models import RawData, StoredFile, SubmissionFold, Upload
+from datarun_ext.models import RawData, Stage, StoredFile, SubmissionFold, Upload
 from datarun_ext.services.database import Database, now
 from datarun_ext.services.events import record
 from datarun_ext.services.files import clean_name, clean_names, hash_file, staging, write_all
@@ -74,7 +74,7 @@ class Datasets:
         return await self.db.read(visible, who=who, raw_data_id=raw_data_id)
 
     async def counts(self, *, raw_data_id: int) -> dict[str, int]:
-        """Return how many folds of a dataset are in each stage."""
+        """Return how many folds of a dataset are in each state."""
         return await self.db.read(_counts, raw_data_id=raw_data_id)
 
     async def create(self, *, who: Principal, new: NewDataset) -> RawData:
@@ -299,7 +299,11 @@ def _counts(session: Session, *, raw_data_id: int) -> dict[str, int]:
         .where(SubmissionFold.raw_data_id == raw_data_id)
         .group_by(SubmissionFold.stage)
     )
-    return {str(stage): count for stage, count in session.execute(query)}
+    counts: dict[str, int] = {}
+    for stage, count in session.execute(query):
+        state = Stage(stage).state
+        counts[state] = counts.get(state, 0) + count
+    return counts
 
 
 def _delete(session: Session, *, who: Principal, raw_data_id: int) -> list[Path]:

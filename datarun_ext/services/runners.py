@@ -57,6 +57,8 @@ class Runners:
         self.db = db
         self.settings = settings
         self._problems = problems
+        # A runner of the master's own that does not come up is among its problems.
+        self._has_own_runner = settings.embedded and settings.local_runner
 
     async def list(self) -> Sequence[RunnerView]:
         """Return the runners that were heard within the last hour."""
@@ -68,7 +70,8 @@ class Runners:
         queued = await self.db.read(_queued)
         problems = list(self._problems())
         broker = not any(problem.part == "broker" for problem in problems)
-        if not views and queued and not problems:
+        starting = not problems and not views and self._has_own_runner
+        if not views and queued and not problems and not starting:
             problems.append(
                 Problem(
                     "runner",
@@ -86,7 +89,7 @@ class Runners:
                 )
             )
         return Health(
-            status="degraded" if problems else "ok",
+            status="degraded" if problems else "starting" if starting else "ok",
             problems=problems,
             broker=broker,
             runners=len(views),
