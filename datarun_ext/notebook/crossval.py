@@ -113,7 +113,7 @@ def cross_validate(
     ------
     FoldFailed
         With ``error_score="raise"``, if a fit fails; it is also an instance of the exception that
-        was raised, where that is one of Python's own.
+        was raised, where that is known here.
 
     Examples
     --------

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import builtins
 import re
+import sys
 from typing import Any
 
 from datarun_ext.client import ClientError, FoldLog
 
-_KIND = re.compile(r"^(\w+)(?::|$)", re.MULTILINE)
+_KIND = re.compile(r"^(?:([\w.]+)\.)?(\w+)(?::|$)")
 
 
 class FoldFailed(ClientError):
     """A fold ended in ERROR.
 
-    Where the submission's own exception is one of Python's (``ValueError``), this is one too, so
-    that ``except ValueError`` catches it.
+    Where the submission's own exception is known here (a ``ValueError``), this is one too, so that
+    ``except ValueError`` catches it.
 
     Attributes
     ----------
@@ -44,15 +45,23 @@ class FoldFailed(ClientError):
 
 def fold_failed(log: FoldLog) -> FoldFailed:
     """Return the exception that fits a failed fold's log."""
-    last = log.traceback.rstrip().rpartition("\n")[2] or log.detail
-    found = _KIND.match(last)
-    kind: Any = getattr(builtins, found.group(1), None) if found else None
-    plain = isinstance(kind, type) and issubclass(kind, Exception)
-    if not plain or not log.traceback:
-        return FoldFailed(log)
-    try:
-        both = type("FoldFailed", (FoldFailed, kind), {"__module__": __name__})
-        return both(log)  # type: ignore[no-any-return]
-    except TypeError:
-        # A built-in whose memory layout, or whose arguments, do not go with another's.
-        return FoldFailed(log)
+    for line in reversed(log.traceback.splitlines()):
+        kind = _kind(line)
+        if kind is not None:
+            try:
+                both: Any = type("FoldFailed", (FoldFailed, kind), {"__module__": __name__})
+                return both(log)  # type: ignore[no-any-return]
+            except TypeError:
+                # An exception whose memory layout, or whose arguments, do not go with another's.
+                break
+    return FoldFailed(log)
+
+
+def _kind(line: str) -> type[Exception] | None:
+    """Return the exception that a traceback's line names; nothing is imported for it."""
+    found = _KIND.match(line)
+    if found is None:
+        return None
+    module: Any = sys.modules.get(found.group(1)) if found.group(1) else builtins
+    kind = getattr(module, found.group(2), None)
+    return kind if isinstance(kind, type) and issubclass(kind, Exception) else None
