@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import uuid
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,9 @@ class NotUsable(Exception):
 
 def run_fold(slot: Slot, fold_id: int, attempt: int) -> None:
     """Do what the message ``(fold_id, attempt)`` announces; a stale message does nothing."""
-    claim = Claim(runner_id=slot.shared.runner_id, id=fold_id, attempt=attempt)
+    claim = Claim(
+        runner_id=slot.shared.runner_id, id=fold_id, attempt=attempt, key=uuid.uuid4().hex
+    )
     job = slot.master.claim_fold(claim)
     if job is None:
         return

@@ -9,6 +9,7 @@ import logging
 import os
 import shutil
 import stat
+import uuid
 import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -66,7 +67,9 @@ class SplitFailed(Exception):
 
 def run_split(slot: Slot, task_id: str, attempt: int) -> None:
     """Do what the message ``(task_id, attempt)`` announces; a stale message does nothing."""
-    claim = Claim(runner_id=slot.shared.runner_id, id=task_id, attempt=attempt)
+    claim = Claim(
+        runner_id=slot.shared.runner_id, id=task_id, attempt=attempt, key=uuid.uuid4().hex
+    )
     job = slot.master.claim_split(claim)
     if job is None:
         return

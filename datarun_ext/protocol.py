@@ -255,6 +255,8 @@ class Claim(Message):
     id: int | str
     """Fold id, or task id of a split."""
     attempt: int
+    key: str = ""
+    """Names this claim: sent again, because the answer was lost, it gets the same answer."""
 
 
 class Beat(Message):

@@ -104,15 +104,9 @@ class ClaimWork(RunnerHandler):
             if not isinstance(claim.id, int):
                 msg = f"id: {claim.id!r} is no fold's."
                 raise BadRequest(msg)
-            fold_job = await gate.claim_fold(
-                runner_id=claim.runner_id, fold_id=claim.id, attempt=claim.attempt
-            )
-            self.answer_message(fold_job)
+            self.answer_message(await gate.claim_fold(claim=claim))
         else:
-            split_job = await gate.claim_split(
-                runner_id=claim.runner_id, task_id=str(claim.id), attempt=claim.attempt
-            )
-            self.answer_message(split_job)
+            self.answer_message(await gate.claim_split(claim=claim))
 
 
 class Progress(RunnerHandler):

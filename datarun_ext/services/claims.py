@@ -57,9 +57,26 @@ def runner_event(session: Session, runner: Runner, *, alive: bool) -> None:
 
 
 def claim_fold(
-    session: Session, *, runner_id: int, fold_id: int, attempt: int, settings: Settings
+    session: Session,
+    *,
+    runner_id: int,
+    fold_id: int,
+    attempt: int,
+    settings: Settings,
+    again: bool,
 ) -> FoldJob:
-    """Give a fold to a runner. Raises Fenced."""
+    """Give a fold to a runner; `again`: it has it already, but does not know. Raises Fenced."""
+    if again:
+        held = session.scalar(
+            select(SubmissionFold.runner_id).where(
+                SubmissionFold.databoard_sf_id == fold_id,
+                SubmissionFold.attempt == attempt,
+                SubmissionFold.stage == Stage.RUNNING,
+            )
+        )
+        if held != runner_id:
+            raise Fenced(FENCED)
+        return _fold_job(session, fold_id=fold_id, attempt=attempt, settings=settings)
     name = session.scalar(select(Runner.name).where(Runner.id == runner_id))
     started = now()
     if not move(
@@ -74,6 +91,10 @@ def claim_fold(
         lease_until=started + settings.lease_s,
     ):
         raise Fenced(FENCED)
+    return _fold_job(session, fold_id=fold_id, attempt=attempt, settings=settings)
+
+
+def _fold_job(session: Session, *, fold_id: int, attempt: int, settings: Settings) -> FoldJob:
     fold_limits, train_is, submission_id, raw_data_id = session.execute(
         select(
             SubmissionFold.limits,
@@ -121,11 +142,20 @@ def _file(file: StoredFile, settings: Settings) -> File:
 
 
 def claim_split(
-    session: Session, *, runner_id: int, task_id: str, attempt: int, settings: Settings
+    session: Session,
+    *,
+    runner_id: int,
+    task_id: str,
+    attempt: int,
+    settings: Settings,
+    again: bool,
 ) -> SplitJob:
-    """Give a split to a runner. Raises Fenced."""
+    """Give a split to a runner; `again` as for a fold. Raises Fenced."""
     task = session.get(Task, task_id, options=[joinedload(Task.raw_data)])
-    if task is None or task.state != TaskState.DISPATCHED or task.attempt != attempt:
+    expected = TaskState.STARTED if again else TaskState.DISPATCHED
+    if task is None or task.state != expected or task.attempt != attempt:
+        raise Fenced(FENCED)
+    if again and task.runner_id != runner_id:
         raise Fenced(FENCED)
     task.state, task.runner_id = TaskState.STARTED, runner_id
     task.lease_until = now() + settings.lease_s

@@ -7,6 +7,7 @@ more raises `Fenced` and changes nothing.
 from __future__ import annotations
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from datarun_ext.protocol import (
     PROTOCOL,
     Beat,
     BeatAnswer,
+    Claim,
     FoldJob,
     FoldProgress,
     Registered,
@@ -47,6 +49,9 @@ from datarun_ext.services.results import (
     made_path,
 )
 
+CLAIMS_REMEMBERED = 1000
+"""A claim whose answer was lost is sent again within seconds."""
+
 
 class Gate:
     """Serves runners."""
@@ -58,6 +63,7 @@ class Gate:
         self.settings = settings
         self.hub = hub
         self.alarms = Alarms()
+        self._granted: OrderedDict[str, None] = OrderedDict()
         hub.listeners.append(self.alarms.hear)
         self._wake = wake
 
@@ -102,27 +108,38 @@ class Gate:
             raise NotFound
         return BeatAnswer(alarm=await self.alarms.after(beat.alarm, wait_s=beat.wait_s))
 
-    async def claim_fold(self, *, runner_id: int, fold_id: int, attempt: int) -> FoldJob:
+    async def claim_fold(self, *, claim: Claim) -> FoldJob:
         """Give a runner the fold that a message announced to it. Raises Fenced."""
         job = await self.db.write(
             claim_fold,
-            runner_id=runner_id,
-            fold_id=fold_id,
-            attempt=attempt,
+            runner_id=claim.runner_id,
+            fold_id=int(claim.id),
+            attempt=claim.attempt,
             settings=self.settings,
+            again=claim.key in self._granted,
         )
+        self._grant(claim)
         self._wake()
         return job
 
-    async def claim_split(self, *, runner_id: int, task_id: str, attempt: int) -> SplitJob:
+    async def claim_split(self, *, claim: Claim) -> SplitJob:
         """Give a runner the split that a message announced to it. Raises Fenced."""
-        return await self.db.write(
+        job = await self.db.write(
             claim_split,
-            runner_id=runner_id,
-            task_id=task_id,
-            attempt=attempt,
+            runner_id=claim.runner_id,
+            task_id=str(claim.id),
+            attempt=claim.attempt,
             settings=self.settings,
+            again=claim.key in self._granted,
         )
+        self._grant(claim)
+        return job
+
+    def _grant(self, claim: Claim) -> None:
+        if claim.key:
+            self._granted[claim.key] = None
+        while len(self._granted) > CLAIMS_REMEMBERED:
+            self._granted.popitem(last=False)
 
     async def fold_progress(self, *, progress: FoldProgress) -> bool:
         """Renew a fold's lease and show how far it is; False if the runner must end it."""
