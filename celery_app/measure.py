@@ -67,14 +67,15 @@ class Meter:
     def restart(self) -> None:
         """Begin a new phase: forget the peak."""
         self._peak = self._file = 0
+        if self._group is not None:
+            self._group.restart_peak()
+            return
         for pid in self._members():
             try:
                 with open(f"/proc/{pid}/clear_refs", "w", encoding="ascii") as file:
                     file.write("5")
             except OSError:
                 continue
-        if self._group is not None:
-            self._group.restart_peak()
 
     def sample(self) -> int:
         """Look at the memory now; returns bytes above the baseline."""
@@ -88,8 +89,9 @@ class Meter:
         self.sample()
         highest = self._peak
         try:
-            if self._group is not None and (peak := self._group.peak()) is not None:
-                highest = max(highest, peak - self._baseline)
+            if self._group is not None:
+                # Kernels before 6.12 cannot forget a peak: then the samples are all there is.
+                highest = max(highest, (self._group.peak() or 0) - self._baseline)
             else:
                 status = _kilobytes(f"/proc/{self._pid}/status")
                 # The mark counts mapped files too, which only grow while libraries are touched.

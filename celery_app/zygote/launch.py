@@ -116,7 +116,7 @@ def _try_level(level: SandboxLevel, start: Start) -> Launched | str:
     reading, writing = os.pipe2(os.O_CLOEXEC)
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
         listener.bind(os.fspath(path))
-        listener.listen(128)
+        listener.listen(8 * start.max_slots + 8)
         config = {
             "parent": os.getpid(),
             "report": writing,

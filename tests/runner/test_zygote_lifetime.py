@@ -18,7 +18,7 @@ import pytest
 from celery_app.execution import Verdict
 from celery_app.zygote import processes
 from celery_app.zygote.client import SandboxTooWeak, Zygote
-from datarun_ext.protocol import Reason, SandboxLevel
+from datarun_ext.protocol import SandboxLevel
 
 from .storm_client import STORM
 from .zygote_support import Bench, describe, public_folder, wait_until_gone
@@ -191,8 +191,3 @@ def test_too_weak_a_machine_is_refused() -> None:
             cache_dir=folder, level=SandboxLevel.LIMITS, minimum_level=SandboxLevel.LANDLOCK
         )
     shutil.rmtree(folder)
-
-
-def test_reason_is_cancelled_only_by_request(bench: Bench) -> None:
-    verdict = bench.run("import os, signal\ndef main(context): os.kill(os.getpid(), 9)")
-    assert verdict.reason is Reason.CRASHED
