@@ -9,7 +9,9 @@ export function irisCsv(rows = 150): string {
     const kind = n % 3;
     const wobble = ((n * 37) % 11) / 10;
     const cells = [5 + kind * 0.8 + wobble, 3 + wobble / 2, 1.4 + kind * 2 + wobble / 3];
-    lines.push([...cells.map(x => x.toFixed(1)), (0.2 + kind * 0.9).toFixed(1), species[kind]].join());
+    lines.push(
+      [...cells.map(x => x.toFixed(1)), (0.2 + kind * 0.9).toFixed(1), species[kind]].join()
+    );
   }
   return `${lines.join('\n')}\n`;
 }
@@ -76,7 +78,10 @@ export class Lab {
   /** Bring the panel in sight. */
   async show(): Promise<void> {
     if (!(await this.panel.isVisible())) {
-      await this.page.getByRole('tab', { name: /datarun/ }).first().click();
+      await this.page
+        .getByRole('tab', { name: /datarun/ })
+        .first()
+        .click();
     }
     await this.panel.waitFor();
   }
@@ -106,10 +111,7 @@ export class Lab {
         ).jupyterapp.commands.execute('apputils:change-theme', { theme }),
       name
     );
-    await this.page.waitForFunction(
-      theme => document.body.dataset.jpThemeName === theme,
-      name
-    );
+    await this.page.waitForFunction(theme => document.body.dataset.jpThemeName === theme, name);
   }
 }
 

@@ -1,9 +1,15 @@
 /** A JupyterLab server with datarun, of its own: port, folders, settings, runners. */
 import { spawn, type ChildProcess } from 'node:child_process';
-import { mkdtempSync, openSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { deflateSync } from 'node:zlib';
+
+/** A file as it travels. */
+export function pack(text: string): string {
+  return deflateSync(Buffer.from(text)).toString('base64');
+}
 
 const TOKEN = 'ui-tests';
 const START = 60_000;
@@ -28,6 +34,12 @@ export class Server {
   /** Start a server. */
   static async start(): Promise<Server> {
     const folder = mkdtempSync(join(tmpdir(), 'datarun-ui-'));
+    const notifications = join(folder, 'settings', '@jupyterlab', 'apputils-extension');
+    mkdirSync(notifications, { recursive: true });
+    writeFileSync(
+      join(notifications, 'notification.jupyterlab-settings'),
+      '{"fetchNews": "false", "checkForUpdates": false}'
+    );
     const server = new Server(await freePort(), folder);
     await server.up();
     return server;
@@ -51,6 +63,57 @@ export class Server {
     });
   }
 
+  /** Have a dataset, split; return its number. */
+  async dataset(name: string, csv: string): Promise<number> {
+    const made = await this.ask('rawdata/', {
+      name,
+      target_column: 'species',
+      workflow_elements: 'classifier',
+      files: { [`${name}.csv`]: pack(csv) }
+    });
+    const { id } = (await made.json()) as { id: number };
+    await this.ask('rawdata/split/', { raw_data_id: id, held_out_test: 0.2, random_state: 42 });
+    await this.until(async () => {
+      const answer = await this.ask(`rawdata/${id}/?view=full`);
+      return ((await answer.json()) as { split_state: string }).split_state === 'DONE';
+    }, `the split of ${name}`);
+    return id;
+  }
+
+  /** Submit a classifier; return the number of the submission. */
+  async submit(dataset: number, name: string, code: string, folds = 3): Promise<number> {
+    const made = await this.ask('submission/', {
+      raw_data: dataset,
+      name,
+      files: { 'classifier.py': pack(code) },
+      cv: { kind: 'stratified', n_splits: folds }
+    });
+    return ((await made.json()) as { databoard_s_id: number }).databoard_s_id;
+  }
+
+  /** Wait until all folds of a submission have ended. */
+  async ended(submission: number): Promise<void> {
+    await this.until(async () => {
+      const answer = await this.ask(`submission/${submission}/`);
+      const { counts, n_folds } = (await answer.json()) as {
+        counts: Record<string, number>;
+        n_folds: number;
+      };
+      return (counts.TESTED ?? 0) + (counts.ERROR ?? 0) === n_folds;
+    }, `the end of submission ${submission}`);
+  }
+
+  /** Ask again and again until something holds. */
+  async until(holds: () => Promise<boolean>, what: string): Promise<void> {
+    const deadline = Date.now() + 90_000;
+    while (!(await holds())) {
+      if (Date.now() > deadline) {
+        throw new Error(`Waited in vain for ${what}.`);
+      }
+      await new Promise(resolve => setTimeout(resolve, 250));
+    }
+  }
+
   /** Start, or start again on the same port with the same data. */
   async up(): Promise<void> {
     const at = (name: string) => join(this._folder, name);
@@ -65,8 +128,6 @@ export class Server {
         '--ServerApp.port_retries=0',
         `--ServerApp.root_dir=${this._folder}`,
         `--IdentityProvider.token=${TOKEN}`,
-        '--LabApp.news_url=',
-        '--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate',
         '--LabApp.extension_manager=readonly'
       ],
       {

@@ -165,7 +165,7 @@ export class Api {
     let response: Response;
     try {
       response = await this._send(path, { ...init, method });
-    } catch (reason) {
+    } catch {
       if (init.signal?.aborted) {
         throw new DOMException('Cancelled', 'AbortError');
       }

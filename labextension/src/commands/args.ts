@@ -44,9 +44,9 @@ export function targetOf(
 }
 
 /** Schema of the arguments of a command that is done to one thing. */
-export function describe(
-  properties: Readonly<Record<string, string>>
-): { args: ReadonlyJSONObject } {
+export function describe(properties: Readonly<Record<string, string>>): {
+  args: ReadonlyJSONObject;
+} {
   const entries = Object.entries(properties).map(([name, description]) => [
     name,
     { type: 'number', description }

@@ -70,7 +70,9 @@ export function addFileCommands(
     if (code.length === 0) {
       await showDialog({
         title: trans.__('Nothing to send'),
-        body: trans.__('datarun takes a CSV file for a dataset, and Python files for a submission.'),
+        body: trans.__(
+          'datarun takes a CSV file for a dataset, and Python files for a submission.'
+        ),
         buttons: [Dialog.okButton()]
       });
       return;

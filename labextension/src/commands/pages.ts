@@ -12,6 +12,8 @@ import { CommandIDs } from './ids';
 
 function titled<T extends Widget>(content: T): MainAreaWidget<T> {
   const widget = new MainAreaWidget({ content });
+  // An empty toolbar would leave a strip above the page.
+  widget.toolbar.hide();
   widget.id = content.id || `datarun-${crypto.randomUUID()}`;
   return widget;
 }
@@ -42,6 +44,19 @@ const BEGINNING = {
   }
 };
 
+/** What keeps account of the open pages, as long as the application lives. */
+function trackers(): {
+  submissions: WidgetTracker<MainAreaWidget<SubmissionPage>>;
+  datasets: WidgetTracker<MainAreaWidget<DatasetPage>>;
+  drafts: WidgetTracker<MainAreaWidget<NewSubmissionPage>>;
+} {
+  return {
+    submissions: new WidgetTracker({ namespace: 'datarun-submission' }),
+    datasets: new WidgetTracker({ namespace: 'datarun-dataset' }),
+    drafts: new WidgetTracker({ namespace: 'datarun-draft' })
+  };
+}
+
 /** Add the actions that open pages in the main area; they are there again after a reload. */
 export function addPageCommands(
   app: JupyterFrontEnd,
@@ -50,13 +65,7 @@ export function addPageCommands(
 ): void {
   const { commands, shell } = app;
   const { model, trans } = ui;
-  const submissions = new WidgetTracker<MainAreaWidget<SubmissionPage>>({
-    namespace: 'datarun-submission'
-  });
-  const datasets = new WidgetTracker<MainAreaWidget<DatasetPage>>({ namespace: 'datarun-dataset' });
-  const drafts = new WidgetTracker<MainAreaWidget<NewSubmissionPage>>({
-    namespace: 'datarun-draft'
-  });
+  const { submissions, datasets, drafts } = trackers();
 
   commands.addCommand(CommandIDs.openSubmission, {
     label: trans.__('Open Submission'),

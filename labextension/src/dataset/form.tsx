@@ -1,9 +1,10 @@
-import { Dialog } from '@jupyterlab/apputils';
+import { type Dialog } from '@jupyterlab/apputils';
 import * as React from 'react';
 import { elementNames } from '../submission/elements';
 import { AppWidget, useApp, useModel, type IApp } from '../ui/context';
 import { bytes } from '../ui/format';
 import { Field } from '../ui/parts';
+import { parseHeldOut, parseSeed } from './numbers';
 import { guessTarget, isRegression, nameOf, sniff, type ISniffed } from './sniff';
 import type { INewUpload } from './uploads';
 
@@ -17,19 +18,6 @@ interface IValues {
 }
 
 type Errors = Partial<Record<keyof IValues, string>>;
-
-/** A share or a number of rows, as a person writes it; null when it is neither. */
-export function parseHeldOut(text: string): number | null {
-  const value = text.trim().endsWith('%') ? parseFloat(text) / 100 : Number(text);
-  const whole = Number.isInteger(value) && value >= 1;
-  return text.trim() !== '' && (whole || (value > 0 && value < 1)) ? value : null;
-}
-
-/** A seed, as a person writes it; null when it is none. */
-export function parseSeed(text: string): number | null {
-  const value = Number(text);
-  return /^\d+$/.test(text.trim()) && value < 2 ** 32 ? value : null;
-}
 
 function errorsOf(values: IValues, taken: ReadonlySet<string>, trans: IApp['trans']): Errors {
   const errors: Errors = {};

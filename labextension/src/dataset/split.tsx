@@ -3,7 +3,7 @@ import * as React from 'react';
 import type { Dataset } from '../api/types';
 import { AppWidget, useApp, type IApp } from '../ui/context';
 import { Field } from '../ui/parts';
-import { parseHeldOut, parseSeed } from './form';
+import { parseHeldOut, parseSeed } from './numbers';
 import type { ISplit } from './uploads';
 
 /** Asks how a dataset is to be split. */
@@ -42,16 +42,16 @@ function Form(props: {
   }, [share, randomState, onChange]);
   if (dataset.kind === 'custom') {
     return (
-      <p>
-        {trans.__('“%1” splits itself: its prepare_data is run on a runner.', dataset.name)}
-      </p>
+      <p>{trans.__('“%1” splits itself: its prepare_data is run on a runner.', dataset.name)}</p>
     );
   }
   return (
     <div className="jp-Datarun-pair">
       <Field
         label={trans.__('Test part')}
-        error={share === null ? trans.__('A share like 0.2 or 20%, or a number of rows.') : undefined}
+        error={
+          share === null ? trans.__('A share like 0.2 or 20%, or a number of rows.') : undefined
+        }
         hint={trans.__('Share, or number of rows.')}
       >
         {(id, note) => (

@@ -151,11 +151,11 @@ class Draft {
       seq: snapshot.seq,
       datasets: new Map(snapshot.rawdata.map(item => [item.id, item])),
       submissions: new Map(
-        snapshot.submissions.map(item => [item.databoard_s_id, item] as const).concat(full ? kept : [])
+        snapshot.submissions
+          .map(item => [item.databoard_s_id, item] as const)
+          .concat(full ? kept : [])
       ),
-      moreSubmissions: full
-        ? (this.result.moreSubmissions ?? String(oldest))
-        : null,
+      moreSubmissions: full ? (this.result.moreSubmissions ?? String(oldest)) : null,
       folds: new Map(),
       tallies: new Map(),
       runners: new Map(snapshot.runners.map(item => [item.id, item])),

@@ -76,7 +76,13 @@ export const EMPTY: IState = {
   staleDatasets: new Set()
 };
 
-export const FOLD_STATES: readonly FoldState[] = ['TODO', 'TRAINED', 'VALIDATED', 'TESTED', 'ERROR'];
+export const FOLD_STATES: readonly FoldState[] = [
+  'TODO',
+  'TRAINED',
+  'VALIDATED',
+  'TESTED',
+  'ERROR'
+];
 
 /** A submission's folds by state: from the folds where all are known, else as the server counts. */
 export function countsOf(state: IState, submission: Submission): Readonly<Counts> {

@@ -10,7 +10,8 @@ export const launcherPlugin: JupyterFrontEndPlugin<void> = {
   autoStart: true,
   requires: [IDatarun],
   optional: [ILauncher],
-  activate: (_app: JupyterFrontEnd, { trans }: IDatarun, launcher: ILauncher | null): void => {
+  activate: (_app: JupyterFrontEnd, datarun: IDatarun, launcher: ILauncher | null): void => {
+    const { trans } = datarun;
     launcher?.add({
       command: CommandIDs.newSubmission,
       args: { isLauncher: true },

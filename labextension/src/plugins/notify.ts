@@ -65,7 +65,10 @@ function tell(app: JupyterFrontEnd, datarun: IDatarun, ending: IEnding): void {
   const show = {
     label: trans.__('Show log'),
     callback: () =>
-      void app.commands.execute(CommandIDs.openSubmission, { id, ...(fold === null ? {} : { fold }) })
+      void app.commands.execute(CommandIDs.openSubmission, {
+        id,
+        ...(fold === null ? {} : { fold })
+      })
   };
   const again = {
     label: trans.__('Run again'),

@@ -38,7 +38,7 @@ class StatusItem extends ReactWidget {
   ) {
     super();
     this.addClass('jp-Datarun-status');
-    _datarun.model.changed.connect(() => this._activeChanged.emit());
+    _datarun.model.changed.connect(this._onChanged, this);
   }
 
   /** Whether it is to be shown may have changed. */
@@ -48,6 +48,10 @@ class StatusItem extends ReactWidget {
 
   protected override render(): React.ReactElement {
     return <Totals datarun={this._datarun} onClick={this._onClick} />;
+  }
+
+  private _onChanged(): void {
+    this._activeChanged.emit();
   }
 
   private readonly _activeChanged = new Signal<this, void>(this);

@@ -73,7 +73,7 @@ function DatasetRow({ dataset }: { dataset: Dataset }): React.ReactElement {
       : split === 'RUNNING'
         ? trans.__('Splitting…')
         : split === 'ERROR'
-          ? trans.__('Split failed')
+          ? trans.__('The split failed')
           : trans.__('Not split');
   const mark = { DONE: 'good', RUNNING: 'run', ERROR: 'bad', NONE: 'wait' } as const;
   return (
@@ -87,7 +87,9 @@ function DatasetRow({ dataset }: { dataset: Dataset }): React.ReactElement {
           <StateMark mark={mark[split]} />
           <b title={dataset.name}>{dataset.name}</b>
         </span>
-        <small>{fact}</small>
+        <small title={dataset.split_error}>
+          {split === 'ERROR' && dataset.split_error ? dataset.split_error : fact}
+        </small>
       </button>
       {(split === 'NONE' || split === 'ERROR') && (
         <WordButton

@@ -1,11 +1,14 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
 import * as React from 'react';
 import { PROTOCOL } from '../api/types';
-import { progressOf, totalsOf, type IState } from '../model/state';
+import { progressOf, type IState } from '../model/state';
 import { useApp, useModel } from '../ui/context';
 import { duration } from '../ui/format';
 import { Loading, StateMark, WordButton } from '../ui/parts';
 import type { Mark } from '../ui/words';
+
+/** What is typed where the server runs; no text to translate. */
+const ENABLE = 'jupyter server extension enable datarun_ext';
 
 /** Whether actions can be asked for now. */
 export function isUsable(state: IState): boolean {
@@ -47,13 +50,7 @@ function lines(state: IState, trans: TranslationBundle): ILine[] {
   if (health.status === 'starting' || health.slots === 0) {
     return [{ mark: 'run', text: trans.__('Runners are starting') }];
   }
-  const { waiting } = totalsOf(state);
-  const text = trans.__(
-    '%1 of %2 slots busy, %3 folds queued',
-    health.busy,
-    health.slots,
-    Math.max(health.queued, waiting === 0 ? 0 : health.queued)
-  );
+  const text = trans.__('%1 of %2 slots busy, %3 queued', health.busy, health.slots, health.queued);
   return [{ mark: 'good', text }];
 }
 
@@ -110,7 +107,7 @@ export function Banner(): React.ReactElement | null {
               'The panel is installed, but the server extension is not enabled where the server runs. Enable it and restart the server:'
             )}
           </p>
-          <code>jupyter server extension enable datarun_ext</code>
+          <code>{ENABLE}</code>
           {retry}
         </div>
       );

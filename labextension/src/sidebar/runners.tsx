@@ -5,14 +5,17 @@ import { duration } from '../ui/format';
 import { StateMark } from '../ui/parts';
 import { sandboxWord } from '../ui/words';
 
+/** What is typed on another machine; no text to translate. */
+const START = 'datarun runner';
+
 function RunnerRow({ runner }: { runner: Runner }): React.ReactElement {
   const { trans } = useApp();
   const { alive, busy, slots } = runner;
   const sandbox = sandboxWord(runner.sandbox, trans);
   const age = Math.max(0, Date.now() / 1000 - runner.last_beat);
   const beat = alive
-    ? trans.__('Last heartbeat %1 ago', duration(Math.round(age)))
-    : trans.__('No heartbeat for %1', duration(Math.round(age)));
+    ? trans.__('heartbeat %1 ago', duration(Math.round(age)))
+    : trans.__('no heartbeat for %1', duration(Math.round(age)));
   const versions = Object.entries(runner.versions)
     .map(([name, version]) => `${name} ${version}`)
     .join('\n');
@@ -31,7 +34,7 @@ function RunnerRow({ runner }: { runner: Runner }): React.ReactElement {
           <span title={sandbox.remedy}>{sandbox.title}</span>
         </span>
         <span className="jp-Datarun-rowFacts">
-          <span>{trans.__('Queues %1', runner.queues.join(', '))}</span>
+          <span title={trans.__('Queues')}>{runner.queues.join(', ')}</span>
           <span title={beat}>{beat}</span>
         </span>
       </div>
@@ -57,7 +60,7 @@ export function Runners(): React.ReactElement {
             'No runner yet. One starts by itself with the first work; more are added with:'
           )}
         </p>
-        <code>datarun runner</code>
+        <code>{START}</code>
       </div>
     );
   }

@@ -45,7 +45,9 @@ const SubmissionRow = React.memo(function SubmissionRow(props: {
         </span>
         <span className="jp-Datarun-rowFacts">
           <span>
-            {word} {progress.ended}/{progress.total}
+            {progress.word === 'failed'
+              ? trans.__('%1 of %2 failed', progress.failed, progress.total)
+              : `${word} ${progress.ended}/${progress.total}`}
           </span>
           <span className="jp-Datarun-rowDataset" title={dataset}>
             {dataset}
@@ -74,10 +76,9 @@ const SubmissionRow = React.memo(function SubmissionRow(props: {
           }
           barred={props.barred}
           onClick={() =>
-            void commands.execute(
-              progress.failed > 0 ? CommandIDs.rerunFailed : CommandIDs.rerun,
-              { submission: id }
-            )
+            void commands.execute(progress.failed > 0 ? CommandIDs.rerunFailed : CommandIDs.rerun, {
+              submission: id
+            })
           }
         />
       )}

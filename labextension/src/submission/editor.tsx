@@ -19,7 +19,7 @@ export function PythonEditor(props: {
   const latest = React.useRef(props);
   latest.current = props;
 
-  React.useEffect(() => {
+  React.useLayoutEffect(() => {
     const node = host.current;
     if (!node) {
       return;
@@ -49,7 +49,7 @@ export function PythonEditor(props: {
     node.querySelector<HTMLElement>('.cm-scroller')?.setAttribute('tabindex', '0');
     return () => {
       editor.current = null;
-      if (wrapper.isAttached) {
+      if (wrapper.isAttached && node.isConnected) {
         Widget.detach(wrapper);
       }
       wrapper.dispose();

@@ -5,8 +5,18 @@ import { bytes, duration, score } from '../ui/format';
 import { StateMark } from '../ui/parts';
 import { Table, type IColumn } from '../ui/table';
 import { stageWord } from '../ui/words';
+import { rank } from './scores';
 
-const ORDER = ['RUNNING', 'TRAINED', 'VALIDATED', 'DISPATCHED', 'QUEUED', 'WAITING', 'ERROR', 'TESTED'];
+const ORDER = [
+  'RUNNING',
+  'TRAINED',
+  'VALIDATED',
+  'DISPATCHED',
+  'QUEUED',
+  'WAITING',
+  'ERROR',
+  'TESTED'
+];
 
 /** CPU seconds of all phases. */
 export function cpuOf(fold: Fold): number {
@@ -40,7 +50,9 @@ function columnsOf(
     cell: (fold: Fold) => (fold[name] ? duration(fold[name]) : ''),
     by: (fold: Fold) => fold[name] ?? 0
   });
-  const scoreNames = [...new Set(folds.flatMap(fold => Object.keys(fold.scores)))].sort();
+  const scoreNames = [...new Set(folds.flatMap(fold => Object.keys(fold.scores)))].sort(
+    (a, b) => rank(a) - rank(b)
+  );
   return [
     {
       id: 'fold',

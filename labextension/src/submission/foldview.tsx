@@ -86,7 +86,11 @@ export function FoldView(props: { fold: Fold; onClose: () => void }): React.Reac
         <h3>{trans.__('Fold %1', id)}</h3>
         <StateWord {...stageWord(fold, trans)} />
         {isRunning(fold) && <Elapsed fold={fold} />}
-        <div className="jp-Datarun-actions" role="toolbar" aria-label={trans.__('Actions of the fold')}>
+        <div
+          className="jp-Datarun-actions"
+          role="toolbar"
+          aria-label={trans.__('Actions of the fold')}
+        >
           {ended ? (
             <WordButton
               label={trans.__('Run again')}
@@ -94,7 +98,11 @@ export function FoldView(props: { fold: Fold; onClose: () => void }): React.Reac
               onClick={run(CommandIDs.rerun)}
             />
           ) : (
-            <WordButton label={trans.__('Cancel')} barred={barred} onClick={run(CommandIDs.cancel)} />
+            <WordButton
+              label={trans.__('Cancel')}
+              barred={barred}
+              onClick={run(CommandIDs.cancel)}
+            />
           )}
           <WordButton
             label={trans.__('npz')}
@@ -208,16 +216,14 @@ function Lines(props: {
         {shown.map((text, index) => {
           const number = first + index;
           return number === line ? (
-            <mark key={number} aria-label={trans.__('failed here')}>
+            <mark key={number}>
               <span className="jp-Datarun-lineNumber">{number}</span>
               {text}
-              {'\n'}
             </mark>
           ) : (
             <span key={number}>
               <span className="jp-Datarun-lineNumber">{number}</span>
               {text}
-              {'\n'}
             </span>
           );
         })}
@@ -271,11 +277,7 @@ function LogText(props: {
             value={search}
             onChange={event => setSearch(event.target.value)}
           />
-          {found && (
-            <small role="status">
-              {trans._n('%1 line', '%1 lines', found.length)}
-            </small>
-          )}
+          {found && <small role="status">{trans._n('%1 line', '%1 lines', found.length)}</small>}
         </span>
         <IconButton
           icon={downloadIcon}

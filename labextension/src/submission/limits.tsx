@@ -32,7 +32,11 @@ export function LimitFields(props: {
         {trans.__('Limits')}
         <small>
           {usual.soft_s !== undefined &&
-            trans.__('%1 s, %2 MB', limits.soft_s ?? usual.soft_s, limits.memory_mb ?? usual.memory_mb)}
+            trans.__(
+              '%1 s, %2 MB',
+              limits.soft_s ?? usual.soft_s,
+              limits.memory_mb ?? usual.memory_mb
+            )}
         </small>
       </summary>
       <div className="jp-Datarun-pair">
@@ -53,13 +57,9 @@ export function LimitFields(props: {
                 placeholder={usual[name] === undefined ? '' : String(usual[name])}
                 value={limits[name] ?? ''}
                 onChange={event => {
-                  const next = { ...limits };
-                  if (event.target.value === '') {
-                    delete next[name];
-                  } else {
-                    next[name] = Number(event.target.value);
-                  }
-                  onChange(next);
+                  const { value } = event.target;
+                  // JSON leaves out what is undefined.
+                  onChange({ ...limits, [name]: value === '' ? undefined : Number(value) });
                 }}
               />
             )}

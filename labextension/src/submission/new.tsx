@@ -6,6 +6,7 @@ import type { CrossValidation, Limits, Priority } from '../api/types';
 import { CommandIDs } from '../commands/ids';
 import { datarunIcon } from '../icons';
 import { barredBy } from '../sidebar/health';
+import { parseSeed } from '../dataset/numbers';
 import { AppWidget, useApp, useChoices, useModel, type IApp } from '../ui/context';
 import { useDrop } from '../ui/drop';
 import { Field, IconButton, StateMark, TroubleBox, WordButton } from '../ui/parts';
@@ -93,7 +94,7 @@ function Page(props: { beginning: IBeginning; onSent: () => void }): React.React
   const current = files.has(shown) ? shown : (names[0] ?? '');
   const number = Number(folds);
   const goodNumber = Number.isInteger(number) && number >= 2 && number <= 1000;
-  const goodSeed = /^\d+$/.test(seed);
+  const goodSeed = parseSeed(seed) !== null;
   const checks = preflight(dataset, files, goodNumber ? number : 2, trans);
   const wrong = checks.filter(({ verdict }) => verdict === 'wrong');
   const barred =

@@ -14,6 +14,7 @@ import { Code } from './code';
 import { FoldTable } from './foldtable';
 import { FoldView } from './foldview';
 import { ScorePlot } from './scoreplot';
+import { rank } from './scores';
 import { Timeline } from './timeline';
 
 /** Everything about one submission. */
@@ -156,7 +157,7 @@ function Page(props: { id: number; initial: number | null }): React.ReactElement
         onShow={setView}
       >
         {view === 'folds' && (
-          <div className="jp-Datarun-split">
+          <div className={`jp-Datarun-split${fold ? ' jp-mod-two' : ''}`}>
             <div
               className="jp-Datarun-tableBox"
               tabIndex={0}
@@ -169,7 +170,9 @@ function Page(props: { id: number; initial: number | null }): React.ReactElement
                 <FoldTable folds={folds} selected={chosen} onSelect={choose} />
               )}
             </div>
-            {fold && <FoldView key={fold.databoard_sf_id} fold={fold} onClose={() => choose(null)} />}
+            {fold && (
+              <FoldView key={fold.databoard_sf_id} fold={fold} onClose={() => choose(null)} />
+            )}
           </div>
         )}
         {view === 'timeline' && <Timeline folds={folds} />}
@@ -187,6 +190,7 @@ function Head({ submission }: { submission: Submission }): React.ReactElement {
   const progress = progressOf(state, submission);
   const dataset = state.datasets.get(submission.raw_data ?? -1);
   const barred = barredBy(state, trans);
+  const scores = Object.entries(submission.scores).sort(([a], [b]) => rank(a) - rank(b));
   const over = progress.ended === progress.total;
   const underway = trans.__('All folds have ended');
   const run = (command: CommandIDs) => () => void commands.execute(command, { submission: id });
@@ -244,7 +248,7 @@ function Head({ submission }: { submission: Submission }): React.ReactElement {
         {moment(submission.created)}
       </p>
       <ul className="jp-Datarun-scores" aria-label={trans.__('Scores, mean of the folds')}>
-        {Object.entries(submission.scores).map(([name, { mean, std }]) => (
+        {scores.map(([name, { mean, std }]) => (
           <li key={name}>
             <small>{name.replace('_', ' ')}</small>
             <b>{score(mean)}</b>

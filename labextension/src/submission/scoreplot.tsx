@@ -2,6 +2,7 @@ import * as React from 'react';
 import type { Fold } from '../api/types';
 import { useApp } from '../ui/context';
 import { score } from '../ui/format';
+import { rank } from './scores';
 
 const ROW = 44;
 const LEFT = 150;
@@ -11,9 +12,13 @@ const WIDTH = 720;
 /** Each fold's scores as dots on a line, with their mean. */
 export function ScorePlot({ folds }: { folds: readonly Fold[] }): React.ReactElement {
   const { trans } = useApp();
-  const names = [...new Set(folds.flatMap(fold => Object.keys(fold.scores)))].sort();
+  const names = [...new Set(folds.flatMap(fold => Object.keys(fold.scores)))].sort(
+    (a, b) => rank(a) - rank(b)
+  );
   if (names.length === 0) {
-    return <p className="jp-Datarun-empty">{trans.__('There are scores once a fold is tested.')}</p>;
+    return (
+      <p className="jp-Datarun-empty">{trans.__('There are scores once a fold is tested.')}</p>
+    );
   }
   return (
     <div className="jp-Datarun-plot" tabIndex={0} role="group" aria-label={trans.__('Scores')}>

@@ -15,7 +15,8 @@ export function mainScore(submission: Submission): { name: string; mean: number 
   return null;
 }
 
-function rank(name: string): number {
+/** Where a score stands among the others: those of the validation first. */
+export function rank(name: string): number {
   const order = ['validation_accuracy', 'validation_rmse', 'validation_r2', 'test_accuracy'];
   const place = order.indexOf(name);
   return place < 0 ? order.length : place;

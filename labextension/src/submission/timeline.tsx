@@ -55,7 +55,7 @@ export function Timeline({ folds }: { folds: readonly Fold[] }): React.ReactElem
             <g key={at} className="jp-Datarun-tick">
               <line x1={x(from + at)} x2={x(from + at)} y1={0} y2={height - AXIS} />
               <text x={x(from + at)} y={height - 6} textAnchor="middle">
-                {duration(at) || '0 s'}
+                {duration(at)}
               </text>
             </g>
           ))}

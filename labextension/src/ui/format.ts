@@ -31,9 +31,12 @@ export function bytes(size: number): string {
   return `${unit === 0 || value >= 100 ? Math.round(value) : value.toFixed(1)} ${units[unit]}`;
 }
 
-/** A score with three digits that matter. */
+/** A score with three digits that matter, so that scores in a column line up. */
 export function score(value: number | null | undefined): string {
-  return value === null || value === undefined ? '' : Number(value.toPrecision(3)).toString();
+  if (value === null || value === undefined) {
+    return '';
+  }
+  return Math.abs(value) < 1000 ? value.toPrecision(3) : count(Math.round(value));
 }
 
 /** A moment, as the person's own language writes it; the date only when it is not today. */

@@ -145,10 +145,7 @@ export function WordButton(props: {
 }
 
 /** What went wrong, in place, with what can be done. */
-export function TroubleBox(props: {
-  trouble: ApiError;
-  onRetry?: () => void;
-}): React.ReactElement {
+export function TroubleBox(props: { trouble: ApiError; onRetry?: () => void }): React.ReactElement {
   const { trans } = useApp();
   const { trouble, onRetry } = props;
   return (

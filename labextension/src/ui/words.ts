@@ -64,7 +64,7 @@ export function explain(reason: Reason, trans: TranslationBundle): IExplained {
     case 'USER_ERROR':
       return {
         title: trans.__('The submission raised an error'),
-        remedy: trans.__('Correct the line that is marked below and submit again.')
+        remedy: trans.__('Correct that line and submit again.')
       };
     case 'BAD_OUTPUT':
       return {
