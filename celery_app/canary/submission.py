@@ -305,7 +305,7 @@ def become_root(_context: Any, _facts: dict[str, Any]) -> Any:
                _read("/proc/self/status").splitlines()):  # fmt: skip
             return "root"
     status = dict(line.split(":", 1) for line in _read("/proc/self/status").splitlines())
-    held = [name for name in ("CapEff", "CapPrm", "CapBnd", "CapAmb") if int(status[name], 16)]
+    held = [name for name in ("CapEff", "CapPrm", "CapInh", "CapAmb") if int(status[name], 16)]
     return held or None
 
 

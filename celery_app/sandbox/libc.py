@@ -162,11 +162,16 @@ def close_from(first: int) -> None:
     )
 
 
-def drop_capabilities() -> None:
-    """Give up every capability for good, the bounding set included."""
+def drop_bounding_set() -> None:
+    """See to it that no program run from here on gains a capability; without effect for a user."""
     for capability in range(64):
         if _libc.prctl(PR_CAPBSET_DROP, ctypes.c_ulong(capability), 0, 0, 0) < 0:
             break
+
+
+def drop_capabilities() -> None:
+    """Give up every capability for good, the bounding set included."""
+    drop_bounding_set()
     prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL)
     header = (ctypes.c_uint32 * 2)(0x20080522, 0)
     none = (ctypes.c_uint32 * 6)()

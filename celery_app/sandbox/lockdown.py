@@ -43,13 +43,14 @@ def become_nobody(outer_root: bool) -> None:
 
 def become_user(uid: int | None) -> None:
     """Give up all capabilities, and the user where another one can be taken."""
+    if os.geteuid() == 0:
+        libc.drop_bounding_set()
     if uid is not None:
         os.setgroups([])
         os.setresgid(uid, uid, uid)
         os.setresuid(uid, uid, uid)
     libc.prctl(libc.PR_SET_NO_NEW_PRIVS, 1)
-    if uid is None and os.geteuid() == 0:
-        libc.drop_capabilities()
+    libc.drop_capabilities()
     libc.prctl(libc.PR_SET_DUMPABLE, 1)
 
 

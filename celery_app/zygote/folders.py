@@ -23,16 +23,14 @@ def folder_bytes(folder: str, enough: int) -> int:
         return 0
     while waiting:
         current = waiting.pop()
-        try:
-            with os.scandir(current) as entries:
-                for entry in entries:
+        with contextlib.suppress(OSError), os.scandir(current) as entries:
+            for entry in entries:
+                with contextlib.suppress(OSError):
                     total += entry.stat(follow_symlinks=False).st_blocks * 512
                     if entry.is_dir(follow_symlinks=False) and len(waiting) < _MOST_OPEN:
                         waiting.append(_open_folder(entry.name, current))
-                    if total > enough:
-                        break
-        except OSError:
-            pass
+                if total > enough:
+                    break
         os.close(current)
         if total > enough:
             break
@@ -78,4 +76,9 @@ def _remove(name: str, top: int, names: Iterator[str]) -> None:
 
 def _open_folder(name: str, within: int) -> int:
     flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-    return os.open(name, flags, dir_fd=within)
+    try:
+        return os.open(name, flags, dir_fd=within)
+    except PermissionError:
+        # What lies in a folder whose rights were taken away still takes up the disk.
+        os.chmod(name, 0o700, dir_fd=within)
+        return os.open(name, flags, dir_fd=within)
