@@ -208,10 +208,11 @@ class DatarunMagics(Magics):
         print(f"fold {args.fold}, rebuilt in {rebuilt.folder}")
         try:
             rebuilt.run()
-        except Exception:
+        except Exception as error:
+            trace = rebuilt.own_frames(error)
             if args.no_pdb:
-                raise
-            self.shell.showtraceback()
+                raise error.with_traceback(trace) from None
+            self.shell.showtraceback((type(error), error, trace), tb_offset=0)
             try:
                 self.shell.debugger(force=True)
             except StdinNotImplementedError:

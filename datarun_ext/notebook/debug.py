@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from types import TracebackType
 
 from datarun_ext.client import Client, Dataset, Fold
 
@@ -29,6 +30,7 @@ Needs datarun; on the runner were: {versions}
 """
 
 from pathlib import Path
+from types import TracebackType
 
 import numpy as np
 
@@ -149,6 +151,15 @@ class Rebuilt:
                 workflow_elements=self.elements,
                 train_is=np.load(self.folder / "train_is.npy"),
             )
+
+    def own_frames(self, error: BaseException) -> TracebackType | None:
+        """Return the part of an error's traceback that is in the submission, or all of it."""
+        trace = error.__traceback__
+        while trace is not None:
+            if Path(trace.tb_frame.f_code.co_filename).is_relative_to(self.folder):
+                return trace
+            trace = trace.tb_next
+        return error.__traceback__
 
     def zip(self, target: Path) -> Path:
         """Write everything into one zip file; return it."""

@@ -8,11 +8,13 @@ import weakref
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from datarun_ext.client import Client, ClientError, Event, Fold, LogText, Snapshot
+from datarun_ext.client import Client, ClientError, Event, Fold, NotConnected, Snapshot, Unavailable
 from datarun_ext.client.transport import parse
 
 EVERY_S = 0.25
 """Seconds between two updates of a view, at least."""
+AGAIN_S = 1.0
+"""Seconds until a server that does not answer is tried again."""
 
 
 class View(Protocol):
@@ -72,7 +74,15 @@ class Watcher:
 
     def _run(self) -> None:
         try:
-            self._listen()
+            while not self._closed:
+                try:
+                    self._listen()
+                except (NotConnected, Unavailable):
+                    # It was there when the session began: wait until it is there again.
+                    self._tell(False)
+                    time.sleep(AGAIN_S)
+                if self._finished():
+                    return
         except Exception as error:
             with self._lock:
                 watched, self._watched = self._watched, {}
@@ -83,7 +93,7 @@ class Watcher:
 
     def _listen(self) -> None:
         with self._client.events() as stream:
-            heard = True
+            heard: bool | None = None
             shown_at = 0.0
             while not self._closed:
                 message = stream.next(EVERY_S)
@@ -94,8 +104,11 @@ class Watcher:
                 if time.monotonic() - shown_at >= EVERY_S:
                     self._show()
                     shown_at = time.monotonic()
-                    if self._finished():
+                    if self._idle():
                         return
+
+    def _idle(self) -> bool:
+        return all(watched.done or not watched.views for watched in self._all())
 
     def _finished(self) -> bool:
         """Whether there is nothing to watch; the thread is then given up, under the lock."""
@@ -116,8 +129,6 @@ class Watcher:
         elif isinstance(message, Event) and message.kind == "fold":
             for watched in self._all():
                 watched.learn(message)
-        elif isinstance(message, LogText):
-            return
 
     def _all(self) -> list[_Watched]:
         with self._lock:

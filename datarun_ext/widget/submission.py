@@ -91,7 +91,10 @@ class SubmissionView(widgets.VBox):  # type: ignore[misc]
         self._rerun.disabled = not failed
         options = [(f"fold {fold.id}", fold.id) for fold in folds]
         if list(self._which.options) != options:
+            chosen = self._which.value
             self._which.options = options
+            known = [ident for _, ident in options]
+            self._which.value = chosen if chosen in known else next(iter(known), None)
 
     def lost(self, why: str) -> None:
         """Show that there will be no more updates."""

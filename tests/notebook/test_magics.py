@@ -12,7 +12,8 @@ from IPython.core.completer import provisionalcompleter
 from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
 
-from datarun_ext.notebook import Dataset, Predictions, Session, Submission
+from datarun_ext.client import Predictions
+from datarun_ext.notebook import Dataset, Session, Submission
 from tests.live.samples import BROKEN, SLOW, TREE
 
 
@@ -104,14 +105,16 @@ def test_debug_stands_at_the_error(
     made = magic(shell, "submit iris --cv 2 --wait", BROKEN)
     where: list[tuple[str, int]] = []
 
-    def stand(frame: Any, trace: Any) -> None:
+    def stand(error: BaseException) -> None:
+        trace = error.__traceback__
+        assert trace is not None
         while trace.tb_next is not None:
             trace = trace.tb_next
         where.append((Path(trace.tb_frame.f_code.co_filename).name, trace.tb_lineno))
 
     # The debugger's prompt needs a person; up to it everything is real.
     monkeypatch.setattr(
-        "IPython.core.debugger.Pdb.interaction", lambda self, frame, trace: stand(frame, trace)
+        "IPython.core.debugger.Pdb.interaction", lambda self, frame, error: stand(error)
     )
     magic(shell, f"debug {made.folds[0].id}")
     assert where == [("classifier.py", 4)]

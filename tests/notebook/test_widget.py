@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -140,7 +141,9 @@ def test_a_view_goes_on_after_the_server_was_away(tmp_path: Path, frame: pd.Data
 
 
 def upload_of(name: str, content: bytes) -> dict[str, Any]:
-    return {"name": name, "type": "", "size": len(content), "content": memoryview(content)}
+    now = datetime.now(UTC)
+    about = {"name": name, "type": "", "size": len(content), "last_modified": now}
+    return {**about, "content": memoryview(content)}
 
 
 def test_panel(session: Session, frame: pd.DataFrame) -> None:
