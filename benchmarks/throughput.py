@@ -104,7 +104,7 @@ def datarun(here: Server) -> tuple[float, float, list[float]]:
 
 def bare() -> float:
     """Return folds a second of hand-wired Celery tasks without isolation, database or events."""
-    from datarun_ext.services.pool import redis_binary
+    from datarun_ext.services.children import redis_binary
 
     with tempfile.TemporaryDirectory() as name:
         path = f"{name}/redis.sock"

@@ -136,7 +136,7 @@ def _dtype(output: Output) -> str:
 
 
 def _ended(job: FoldJob, why: End) -> FoldOutcome:
-    reason = Reason.PLATFORM if why is End.SHUTDOWN else Reason.CANCELLED
+    reason = Reason.RUNNER_STOPPED if why is End.SHUTDOWN else Reason.CANCELLED
     return FoldOutcome(fold_id=job.fold_id, attempt=job.attempt, reason=reason, detail=why.value)
 
 

@@ -77,7 +77,7 @@ def run_split(slot: Slot, task_id: str, attempt: int) -> None:
     try:
         outcome = _split(slot, job, progress)
     except MustEnd as end:
-        reason = Reason.PLATFORM if end.why is End.SHUTDOWN else Reason.CANCELLED
+        reason = Reason.RUNNER_STOPPED if end.why is End.SHUTDOWN else Reason.CANCELLED
         outcome = _failed(job, reason, end.why.value)
     except SplitFailed as failure:
         outcome = _failed(job, Reason.DATA_ERROR, str(failure))

@@ -48,10 +48,10 @@ class DatarunApp(Options, ExtensionApp):
 
     async def stop_extension(self) -> None:
         """End what was started."""
-        for server in self._sockets:
-            server.stop()
         if self.master is not None:
             await self.master.stop()
+        for server in self._sockets:
+            server.stop()
 
     def _listen(self, path: Path) -> None:
         """Serve on a socket that only this user can open, for the master's own runner.

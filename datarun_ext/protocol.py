@@ -57,6 +57,8 @@ class Reason(StrEnum):
     RUNNER_LOST = "RUNNER_LOST"
     PLATFORM = "PLATFORM"
     """A fault of the runner itself: never final, the fold is sent again (at most three times)."""
+    RUNNER_STOPPED = "RUNNER_STOPPED"
+    """The runner was told to end: nobody's fault, the fold is sent again."""
 
 
 class SandboxLevel(StrEnum):

@@ -20,11 +20,12 @@ from datarun_ext.services.dispatch import Dispatcher, Publisher
 from datarun_ext.services.events import EventHub
 from datarun_ext.services.folds import Folds
 from datarun_ext.services.gate import Gate
-from datarun_ext.services.pool import Pool, PoolEvents, Shared, host_name
+from datarun_ext.services.pool import Pool, PoolEvents, host_name
 from datarun_ext.services.predictions import Predictions
 from datarun_ext.services.reconcile import Reconciler
 from datarun_ext.services.relay import RedisRelay
 from datarun_ext.services.runners import Problem, Runners
+from datarun_ext.services.share import Shared
 from datarun_ext.services.splits import Splits
 from datarun_ext.services.submissions import Submissions
 from datarun_ext.services.submit import Submit

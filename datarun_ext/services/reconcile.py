@@ -33,6 +33,7 @@ from datarun_ext.services.database import Database, now
 from datarun_ext.services.datasets import dataset_event
 from datarun_ext.services.events import KEPT, newest_seq
 from datarun_ext.services.files import remove_stale
+from datarun_ext.services.splits import task_event
 from datarun_ext.services.submit import split_failed
 from datarun_ext.services.transitions import fail, requeue
 
@@ -165,15 +166,19 @@ class Reconciler:
 def platform_fault(
     session: Session, *, fold_id: int, attempt: int | None, came_from: Collection[Stage], why: str
 ) -> bool:
-    """Send a fold again after a fault of the platform, or give it up after the third."""
+    """Send a fold again after a fault of the platform, or give it up after the third.
+
+    Without a `why` it was nobody's fault (a runner that was told to end), and is not counted.
+    """
     faults = session.scalar(
         select(SubmissionFold.platform_faults).where(SubmissionFold.databoard_sf_id == fold_id)
     )
     if faults is None:
         return False
-    if faults + 1 < TRIES:
+    faults += bool(why)
+    if faults < TRIES:
         return requeue(
-            session, fold_id=fold_id, attempt=attempt, came_from=came_from, faults=faults + 1
+            session, fold_id=fold_id, attempt=attempt, came_from=came_from, faults=faults
         )
     detail = (
         f"Runner lost {TRIES} times; the last time: {why} Run it again; if that fails too, "
@@ -187,22 +192,25 @@ def platform_fault(
         reason=Reason.RUNNER_LOST,
         detail=detail,
         log_messages=f"{detail}\n - ERROR(train)",
-        platform_faults=faults + 1,
+        platform_faults=faults,
     )
 
 
 def task_fault(session: Session, *, task: Task, why: str) -> None:
-    """Send a split again after a fault of the platform, or give it up after the third."""
-    task.platform_faults += 1
+    """Send a split again after a fault of the platform, as `platform_fault` does a fold."""
+    task.platform_faults += bool(why)
     task.lease_until = task.runner_id = task.dispatched_at = None
     if task.platform_faults < TRIES:
         task.state = TaskState.PENDING
+        session.flush()
+        task_event(session, task)
         return
     task.state, task.reason, task.ended_at = TaskState.FAILURE, Reason.RUNNER_LOST, now()
     task.message = f"Runner lost {TRIES} times; the last time: {why} Ask for the split again."
     dataset = session.get_one(RawData, task.raw_data_id)
     dataset.split_state, dataset.split_error = SplitState.ERROR, task.message
     session.flush()
+    task_event(session, task)
     dataset_event(session, dataset)
     for fold_id in session.scalars(
         select(SubmissionFold.databoard_sf_id).where(
@@ -220,25 +228,16 @@ def task_fault(session: Session, *, task: Task, why: str) -> None:
 
 
 def _reclaim(session: Session, which_folds: Any, which_tasks: Any, *, why: str) -> int:
-    """Send again what a runner held. Without a `why` it is counted as nobody's fault."""
     folds = session.execute(
-        select(
-            SubmissionFold.databoard_sf_id,
-            SubmissionFold.attempt,
-            SubmissionFold.platform_faults,
-        ).where(SubmissionFold.stage.in_(RUNNING), which_folds)
+        select(SubmissionFold.databoard_sf_id, SubmissionFold.attempt).where(
+            SubmissionFold.stage.in_(RUNNING), which_folds
+        )
     ).all()
-    for fold_id, attempt, faults in folds:
-        if not why:
-            requeue(session, fold_id=fold_id, attempt=attempt, came_from=RUNNING, faults=faults)
-            continue
+    for fold_id, attempt in folds:
         log.warning("Fold %s is sent again. %s", fold_id, why)
         platform_fault(session, fold_id=fold_id, attempt=attempt, came_from=RUNNING, why=why)
     tasks = session.scalars(select(Task).where(Task.state == TaskState.STARTED, which_tasks)).all()
     for task in tasks:
-        if not why:
-            task.state = TaskState.PENDING
-            continue
         log.warning("Split %s is sent again. %s", task.id, why)
         task_fault(session, task=task, why=why)
     return len(folds) + len(tasks)

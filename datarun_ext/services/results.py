@@ -30,6 +30,7 @@ from datarun_ext.services.scores import fold_scores
 from datarun_ext.services.splits import end_split
 from datarun_ext.services.transitions import fail, move
 
+NOT_FINAL = (Reason.PLATFORM, Reason.RUNNER_STOPPED)
 OUTPUT_MAX = 256 * 1024
 """Characters of a running fold's output kept until the runner sends its first and last part."""
 DTYPE_MAX = 40
@@ -176,9 +177,9 @@ def commit_fold(session: Session, *, outcome: FoldOutcome, values: dict[str, Any
             **_measured(outcome.measures, Phase.TEST),
             **values,
         )
-    elif outcome.reason == Reason.PLATFORM:
+    elif outcome.reason in NOT_FINAL:
         committed = platform_fault(
-            session, fold_id=fold_id, attempt=attempt, came_from=RUNNING, why=_text(outcome.detail)
+            session, fold_id=fold_id, attempt=attempt, came_from=RUNNING, why=_why(outcome)
         )
     else:
         committed = fail(
@@ -196,6 +197,13 @@ def commit_fold(session: Session, *, outcome: FoldOutcome, values: dict[str, Any
         )
     if not committed:
         raise Fenced(FENCED)
+
+
+def _why(outcome: FoldOutcome | SplitOutcome) -> str:
+    """Return what went wrong on the platform; nothing, if the runner was told to end."""
+    if outcome.reason == Reason.RUNNER_STOPPED:
+        return ""
+    return _text(outcome.detail) or "the runner gives no reason."
 
 
 def _text(text: str) -> str:
@@ -218,8 +226,8 @@ def commit_split(session: Session, *, outcome: SplitOutcome) -> None:
     task = own_task(session, outcome.task_id, outcome.attempt)
     if task is None:
         raise Fenced(FENCED)
-    if outcome.reason == Reason.PLATFORM:
-        task_fault(session, task=task, why=outcome.detail)
+    if outcome.reason in NOT_FINAL:
+        task_fault(session, task=task, why=_why(outcome))
         return
     dataset = session.get_one(RawData, task.raw_data_id)
     folder = Path(dataset.files_path)

@@ -333,7 +333,7 @@ def test_a_runner_that_ends_gives_its_runs_up_after_a_grace(run: Run) -> None:
     assert run.progress.end is End.SHUTDOWN
 
 
-def test_a_run_given_up_is_the_platform_s(bench: Bench) -> None:
+def test_a_run_given_up_is_nobody_s_fault(bench: Bench) -> None:
     bench.master.jobs[7] = fold_job(bench.folder, {"classifier.py": CLASSIFIER})
     bench.fold()
 
@@ -344,7 +344,7 @@ def test_a_run_given_up_is_the_platform_s(bench: Bench) -> None:
 
     bench.execute(stopped)
     bench.fold()
-    assert bench.master.outcomes[-1].reason is Reason.PLATFORM
+    assert bench.master.outcomes[-1].reason is Reason.RUNNER_STOPPED
     assert bench.master.outcomes[-1].detail == "runner shut down"
     before = len(bench.master.requests)
     bench.fold()

@@ -121,7 +121,7 @@ def test_running_folds_are_given_back_at_the_end(
     time.sleep(0.5)
     assert runner.terminate() == 0
     (outcome,) = master.outcomes
-    assert outcome.reason is Reason.PLATFORM
+    assert outcome.reason is Reason.RUNNER_STOPPED
     assert outcome.detail == "runner shut down"
 
 

@@ -16,7 +16,7 @@ from datarun_ext.models import Event
 from datarun_ext.services import events
 from datarun_ext.services.database import Database
 from datarun_ext.services.events import EventHub, Happening, LogText, record
-from datarun_ext.services.pool import redis_binary
+from datarun_ext.services.children import redis_binary
 from datarun_ext.services.principal import EVERYONE
 from datarun_ext.services.relay import RedisRelay
 from tests.unit.world import ALICE, BOB, ROOT
@@ -40,6 +40,7 @@ class Reader:
     """Collects what a watcher yields."""
 
     def __init__(self, hub: EventHub, who: Any = ROOT) -> None:
+        self.hub = hub
         self.watcher = hub.watch(who)
         self.items: list[Happening | LogText] = []
         self.task = asyncio.create_task(self._read())
@@ -53,9 +54,12 @@ class Reader:
         return [item.seq for item in self.items if isinstance(item, Happening)]
 
     async def wait(self, count: int) -> None:
-        async with asyncio.timeout(30):
-            while len(self.items) < count:
-                await asyncio.sleep(0.005)
+        try:
+            async with asyncio.timeout(30):
+                while len(self.items) < count:
+                    await asyncio.sleep(0.005)
+        except TimeoutError:
+            raise AssertionError(f"saw {self.seqs} of {count}: {vars(self.hub)}") from None
 
 
 async def test_in_order_and_only_ones_own(database: Database) -> None:
