@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 
+PREFIX = "datarun-"
+"""Begins the name of a runner's groups; the pid of its warden follows."""
 _V1 = ("memory", "cpuacct", "pids")
 
 
@@ -150,6 +152,8 @@ class Parent:
 def find(name: str) -> Parent | None:
     """Make a folder of that name in the runner's own groups; None where it must not."""
     own = _own_groups()
+    for place in set(own.values()):
+        _remove_stale(place)
     folders: dict[str, str] = {}
     for kind in _V1:
         if kind in own:
@@ -169,6 +173,17 @@ def find(name: str) -> Parent | None:
             _try_write(f"{folder}/cgroup.subtree_control", "+cpu")
             return Parent({"memory": folder, "pids": folder}, unified=True)
     return None
+
+
+def _remove_stale(place: str) -> None:
+    """Remove what a runner left that was killed together with its warden."""
+    try:
+        names = [entry.name for entry in os.scandir(place) if entry.name.startswith(PREFIX)]
+    except OSError:
+        return
+    for name in names:
+        if not os.path.exists(f"/proc/{name[len(PREFIX) :]}"):
+            Parent({"": f"{place}/{name}"}, unified=False).remove()
 
 
 def _own_groups() -> dict[str, str]:

@@ -40,7 +40,7 @@ class Warden:
         self._report = config["report"]
         self._zygotes: list[_Zygote] = []
         self._failures = 0
-        self._groups = cgroup.find(f"datarun-{os.getpid()}")
+        self._groups = cgroup.find(f"{cgroup.PREFIX}{os.getpid()}")
 
     def run(self) -> None:
         """Supervise until the runner ends."""

@@ -135,7 +135,7 @@ def test_a_source_tree_is_shown_by_its_packages_only() -> None:
 
 
 def test_control_group_where_the_runner_may_make_one() -> None:
-    parent = cgroup.find(f"datarun-test-{os.getpid()}")
+    parent = cgroup.find(f"{cgroup.PREFIX}{os.getpid()}")
     if parent is None:
         # Nothing may be left behind by a runner that must do without.
         assert os.geteuid() != 0 or not os.access("/sys/fs/cgroup/memory", os.W_OK)
