@@ -7,6 +7,7 @@ import contextlib
 import logging
 import uuid
 from collections.abc import Callable
+from typing import Any
 
 from redis import RedisError
 from redis.asyncio import Redis
@@ -16,6 +17,7 @@ log = logging.getLogger("datarun.relay")
 CHANNEL = "datarun:events"
 GATHER_S = 0.1
 """Announcements within this time become one: the others read the table anyway."""
+LOOK_S = 1.0
 RETRY_S = 2.0
 
 
@@ -53,6 +55,9 @@ class RedisRelay:
                 await self._redis.aclose()
             self._redis = None
 
+    def _is_own(self, message: dict[str, Any]) -> bool:
+        return message["type"] == "message" and message["data"].startswith(self._me.encode())
+
     async def _speak(self) -> None:
         assert self._redis is not None
         while True:
@@ -72,13 +77,12 @@ class RedisRelay:
             try:
                 async with self._redis.pubsub() as channel:
                     await channel.subscribe(CHANNEL)
-                    async for message in channel.listen():
-                        # What was announced before Redis confirmed the subscription is in the
-                        # table, so the confirmation is a reason to look too.
-                        own = message["type"] == "message" and message["data"].startswith(
-                            self._me.encode()
-                        )
-                        if not own:
+                    while True:
+                        message = await channel.get_message(timeout=LOOK_S)
+                        # Redis promises no delivery, and what was announced before the
+                        # subscription stood is only in the table: so silence is a reason to
+                        # look too.
+                        if message is None or not self._is_own(message):
                             self._nudge()
             except (RedisError, OSError) as error:
                 log.info("Changes by other masters are seen late: %s", error)
