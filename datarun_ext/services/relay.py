@@ -56,7 +56,7 @@ class RedisRelay:
             self._redis = None
 
     def _is_own(self, message: dict[str, Any]) -> bool:
-        return message["type"] == "message" and message["data"].startswith(self._me.encode())
+        return bool(message["type"] == "message" and message["data"].startswith(self._me.encode()))
 
     async def _speak(self) -> None:
         assert self._redis is not None
