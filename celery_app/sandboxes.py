@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import select
+import socket
 import threading
 import time
 
@@ -92,16 +93,30 @@ class Sandboxes:
         return self._zygote
 
     def _wait_for_another(self, path: str, on_sign: OnSign) -> bool:
-        """Wait until the zygote is another one; False when the run must end meanwhile."""
+        """Wait until a zygote answers again; False when the run must end meanwhile.
+
+        It is another one if the whole of it died, and the same if only a part had to be replaced.
+        """
         deadline = time.monotonic() + RESTART_S
-        while self.shared.zygote == path:
-            if time.monotonic() > deadline:
-                msg = f"no zygote followed the one at {path}"
-                raise OSError(msg)
+        while True:
             if not on_sign(Sign(done=(), measures={}, log="")):
                 return False
             time.sleep(_POLL_S)
-        return True
+            if self.shared.zygote != path or _answers(path):
+                return True
+            if time.monotonic() > deadline:
+                msg = f"no zygote followed the one at {path}"
+                raise OSError(msg)
+
+
+def _answers(path: str) -> bool:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as probe:
+        probe.settimeout(1.0)
+        try:
+            probe.connect(path)
+        except OSError:
+            return False
+    return True
 
 
 def _wait_for_end(pid: int) -> None:
