@@ -202,9 +202,9 @@ class DatarunMagics(Magics):
     def _debug(self, args: argparse.Namespace) -> Any:
         from datarun_ext.notebook.debug import Rebuilt
 
-        rebuilt = Rebuilt.of(self.session.client, args.fold)
         if args.bundle:
-            return rebuilt.zip(Path(args.bundle))
+            return self.session.fold(args.fold).bundle(args.bundle)
+        rebuilt = Rebuilt.of(self.session.client, args.fold)
         print(f"fold {args.fold}, rebuilt in {rebuilt.folder}")
         try:
             rebuilt.run()

@@ -28,11 +28,12 @@ class Progress:
     def __init__(self, what: str, *, shown: bool = True, stream: TextIO | None = None) -> None:
         self._what = what
         self._shown = shown
-        self._stream = stream or sys.stderr
+        # A notebook paints what comes on stderr red.
+        self._stream = stream or (sys.stdout if _in_notebook(sys.stdout) else sys.stderr)
         self._folds: dict[int, Fold] = {}
         self._last = 0.0
         self._width = 0
-        self._live = self._stream.isatty() or "ipykernel" in type(self._stream).__module__
+        self._live = self._stream.isatty() or _in_notebook(self._stream)
 
     def take(self, fold: Fold) -> None:
         """Learn that a fold has changed."""
@@ -60,6 +61,8 @@ class Progress:
         self._width = len(text)
 
     def __enter__(self) -> Self:
+        # The folds become known one after the other: the first line waits for all.
+        self._last = time.monotonic()
         return self
 
     def __exit__(
@@ -70,3 +73,7 @@ class Progress:
     ) -> None:
         if self._shown and self._folds:
             self._write(self.text(), "\n")
+
+
+def _in_notebook(stream: TextIO) -> bool:
+    return "ipykernel" in type(stream).__module__

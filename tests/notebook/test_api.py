@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -181,15 +182,12 @@ def test_a_failed_fold_can_be_debugged_here(iris: Dataset) -> None:
     assert "datarun_submission" not in sys.modules
 
 
-def test_a_bundle_reproduces_the_error(session: Session, iris: Dataset, tmp_path: Path) -> None:
-    from datarun_ext.notebook.debug import Rebuilt
-
+def test_a_bundle_reproduces_the_error(iris: Dataset, tmp_path: Path) -> None:
     fold = iris.submit({"classifier.py": BROKEN}, cv=2).wait(120).folds[1]
-    rebuilt = Rebuilt.of(session.client, fold.id, tmp_path / "rebuilt")
-    assert rebuilt.zip(tmp_path / "fold.zip") == tmp_path / "fold.zip"
-    found = subprocess.run(
-        [sys.executable, str(tmp_path / "rebuilt" / "reproduce.py")], capture_output=True, text=True
-    )
+    assert fold.bundle(tmp_path / "fold.zip") == tmp_path / "fold.zip"
+    shutil.unpack_archive(tmp_path / "fold.zip", tmp_path / "fold")
+    script = tmp_path / "fold" / "reproduce.py"
+    found = subprocess.run([sys.executable, str(script)], capture_output=True, text=True)
     assert found.returncode == 1
     assert "AttributeError: 'Classifier' object has no attribute 'undefined_thing'" in found.stderr
 

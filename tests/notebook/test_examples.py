@@ -9,6 +9,7 @@ import pytest
 from nbclient import NotebookClient
 
 from tests.live.conftest import LiveServer
+from tests.live.samples import SLOW
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.ipynb"))
 
@@ -52,6 +53,37 @@ def test_example(path: Path, server: LiveServer, monkeypatch: pytest.MonkeyPatch
     assert not [name for name in left if name != "iris"]
 
 
+def test_after_a_restart_of_the_kernel_a_submission_goes_on(
+    server: LiveServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    before = [
+        "import datarun_ext as dr\n"
+        "from sklearn.datasets import load_iris\n"
+        "data = dr.upload(load_iris(as_frame=True).frame, name='again', target='target').split()",
+        f"s = data.submit({SLOW.format(seconds=3)!r}, name='restarted', cv=2)\ns",
+    ]
+    after = [
+        "import datarun_ext as dr, time\ns = dr.submission('restarted')\ns",
+        "for _ in s: pass\n"
+        "end = time.monotonic() + 60\n"
+        "while s.session.watcher.running and time.monotonic() < end: time.sleep(0.1)",
+        "dr.dataset('again').delete()",
+    ]
+    path = tmp_path / "again.ipynb"
+    for cells in (before, after):
+        nbformat.write(
+            nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(c) for c in cells]), path
+        )
+        done = run(path, server, monkeypatch)
+    assert bar_of(done).bar_style == "success"
+
+
+def bar_of(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    widgets = notebook.metadata.widgets["application/vnd.jupyter.widget-state+json"].state.values()
+    (bar,) = (one.state for one in widgets if one.model_name == "IntProgressModel")
+    return bar
+
+
 def test_a_displayed_submission_becomes_done_without_another_cell(
     server: LiveServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -75,7 +107,7 @@ def test_a_displayed_submission_becomes_done_without_another_cell(
     assert "application/vnd.jupyter.widget-view+json" in bundle
     assert "<img" not in str(bundle["text/html"])
     widgets = done.metadata.widgets["application/vnd.jupyter.widget-state+json"].state.values()
-    (bar,) = (one.state for one in widgets if one.model_name == "IntProgressModel")
+    bar = bar_of(done)
     assert (bar.value, bar.max, bar.bar_style) == (3, 3, "success")
     texts = [one.state["value"] for one in widgets if one.model_name == "HTMLModel"]
     assert any("3 tested" in text and "&lt;img" in text for text in texts)

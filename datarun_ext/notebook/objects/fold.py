@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import tempfile
+from os import PathLike
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from datarun_ext.client import Fold as Data
@@ -105,6 +108,20 @@ class Fold:
         from datarun_ext.notebook.debug import Rebuilt
 
         Rebuilt.of(self._session.client, self.id).run()
+
+    def bundle(self, target: str | PathLike[str] = "") -> Path:
+        """Write data, code, rows and a script that trains it into one zip file; return it.
+
+        Parameters
+        ----------
+        target : path, optional
+            The zip file; by default ``fold-ID.zip`` in the working folder.
+        """
+        from datarun_ext.notebook.debug import Rebuilt
+
+        with tempfile.TemporaryDirectory(prefix="datarun-") as folder:
+            rebuilt = Rebuilt.of(self._session.client, self.id, Path(folder) / "fold")
+            return rebuilt.zip(Path(target or f"fold-{self.id}.zip"))
 
     def row(self) -> dict[str, Any]:
         """Return it as a row of a table."""

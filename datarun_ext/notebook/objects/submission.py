@@ -40,6 +40,7 @@ class Submission:
     def __init__(self, session: Session, data: Data) -> None:
         self._session = session
         self.data = data
+        self._view: Any = None
 
     @property
     def id(self) -> int:
@@ -190,7 +191,9 @@ class Submission:
         """Return the live view: states, progress, scores, buttons."""
         from datarun_ext.widget import SubmissionView
 
-        return SubmissionView(self)
+        if self._view is None:
+            self._view = SubmissionView(self)
+        return self._view
 
     def row(self) -> dict[str, Any]:
         """Return it as a row of a table."""
