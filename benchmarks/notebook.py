@@ -48,6 +48,10 @@ def main() -> None:
             f"cell to first tested fold: median {statistics.median(times):.2f} s, "
             f"{min(times):.2f} to {max(times):.2f} s"
         )
+        # The workers of both are started, and have scikit-learn imported.
+        X, y = load_iris(return_X_y=True)
+        cross_validate(RandomForestClassifier(2), X, y, n_jobs=2)
+        dr.cross_validate(RandomForestClassifier(2), X, y)
         for rows, trees in ((150, 5), (20_000, 60)):
             X, y = make_classification(rows, 20, n_informative=8, random_state=0)
             model = RandomForestClassifier(n_estimators=trees, random_state=0)
