@@ -72,6 +72,8 @@ export class Lab {
   async open(workspace: string): Promise<void> {
     await this.page.goto(this.server.lab(workspace));
     await this.page.locator('#jupyterlab-splash').waitFor({ state: 'detached' });
+    // The launcher takes the focus when it comes, and would take it from a test.
+    await this.page.getByRole('heading', { name: 'Console' }).waitFor();
     await this.show();
   }
 

@@ -101,10 +101,10 @@ test('the server goes away in the middle, and the panel goes on by itself', asyn
 }) => {
   const dataset = await server.dataset('iris restart', irisCsv());
   await lab.open('restart');
-  await expect(lab.panel.getByText('iris restart')).toBeVisible();
+  await expect(lab.panel.locator('.jp-Datarun-dataset', { hasText: 'iris restart' })).toBeVisible();
   await server.down();
   await expect(lab.panel.getByText(/What you see is from before/)).toBeVisible();
-  await expect(lab.panel.getByText('iris restart')).toBeVisible();
+  await expect(lab.panel.locator('.jp-Datarun-dataset', { hasText: 'iris restart' })).toBeVisible();
   await expect(lab.panel.getByRole('button', { name: 'New submission' }).first()).toHaveAttribute(
     'aria-disabled',
     'true'
@@ -123,8 +123,7 @@ test('all of it by keyboard alone', async ({ lab, page, server }) => {
   await server.dataset('iris keys', irisCsv());
   await lab.open('keys');
   const row = lab.panel.locator('.jp-Datarun-dataset', { hasText: 'iris keys' });
-  await row.getByRole('button', { name: 'Submit…' }).focus();
-  await page.keyboard.press('Enter');
+  await row.getByRole('button', { name: 'Submit…' }).press('Enter');
   const draft = page.getByRole('region', { name: 'New submission' });
   await draft.getByLabel('Name').focus();
   await page.keyboard.type('by keys');

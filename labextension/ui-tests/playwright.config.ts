@@ -13,6 +13,7 @@ export default defineConfig({
   forbidOnly: true,
   reporter: 'list',
   use: {
+    actionTimeout: 30_000,
     viewport: { width: 1280, height: 800 },
     acceptDownloads: true,
     trace: 'retain-on-failure',

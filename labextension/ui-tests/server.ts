@@ -105,7 +105,7 @@ export class Server {
 
   /** Ask again and again until something holds. */
   async until(holds: () => Promise<boolean>, what: string): Promise<void> {
-    const deadline = Date.now() + 90_000;
+    const deadline = Date.now() + 240_000;
     while (!(await holds())) {
       if (Date.now() > deadline) {
         throw new Error(`Waited in vain for ${what}.`);
@@ -128,6 +128,7 @@ export class Server {
         '--ServerApp.port_retries=0',
         `--ServerApp.root_dir=${this._folder}`,
         `--IdentityProvider.token=${TOKEN}`,
+        '--LabApp.expose_app_in_browser=True',
         '--LabApp.extension_manager=readonly'
       ],
       {

@@ -11,7 +11,10 @@ import { describe, targetOf } from './args';
 import { CommandIDs } from './ids';
 
 function titled<T extends Widget>(content: T): MainAreaWidget<T> {
+  const label = content.node.getAttribute('aria-label') ?? content.title.label;
   const widget = new MainAreaWidget({ content });
+  // JupyterLab calls the contents of all tabs the same.
+  content.node.setAttribute('aria-label', label);
   // An empty toolbar would leave a strip above the page.
   widget.toolbar.hide();
   widget.id = content.id || `datarun-${crypto.randomUUID()}`;

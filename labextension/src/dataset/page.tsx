@@ -71,7 +71,7 @@ function Page({ id }: { id: number }): React.ReactElement {
     void commands.execute(command, args);
   return (
     <>
-      <header className="jp-Datarun-pageHead">
+      <div className="jp-Datarun-pageHead">
         <h2>{dataset.name}</h2>
         <StateWord {...splitWord(dataset, trans)} />
         <div className="jp-Datarun-actions" role="toolbar" aria-label={trans.__('Actions')}>
@@ -98,7 +98,7 @@ function Page({ id }: { id: number }): React.ReactElement {
             onClick={run(CommandIDs.deleteDataset, { id })}
           />
         </div>
-      </header>
+      </div>
       {dataset.split_state === 'ERROR' && (
         <div className="jp-Datarun-trouble" role="alert">
           <p>{dataset.split_error}</p>

@@ -70,7 +70,7 @@ function Panel(): React.ReactElement {
       className={`jp-Datarun-panel jp-mod-${density}${drop.over ? ' jp-mod-over' : ''}`}
       {...drop.handlers}
     >
-      <header className="jp-Datarun-head">
+      <div className="jp-Datarun-head">
         <h2>{trans.__('datarun')}</h2>
         <IconButton
           icon={fileUploadIcon}
@@ -84,7 +84,7 @@ function Panel(): React.ReactElement {
           barred={usable ? null : trans.__('there is no connection')}
           onClick={() => void commands.execute(CommandIDs.newSubmission)}
         />
-      </header>
+      </div>
       <HealthLine />
       <Banner />
       <Announcer />

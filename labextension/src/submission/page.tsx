@@ -195,7 +195,7 @@ function Head({ submission }: { submission: Submission }): React.ReactElement {
   const underway = trans.__('All folds have ended');
   const run = (command: CommandIDs) => () => void commands.execute(command, { submission: id });
   return (
-    <header className="jp-Datarun-pageHead">
+    <div className="jp-Datarun-pageHead">
       <h2>{submission.name || trans.__('Submission %1', id)}</h2>
       <StateWord {...progressWord(progress.word, trans)} />
       <span className="jp-Datarun-pageProgress">
@@ -256,7 +256,7 @@ function Head({ submission }: { submission: Submission }): React.ReactElement {
           </li>
         ))}
       </ul>
-    </header>
+    </div>
   );
 }
 

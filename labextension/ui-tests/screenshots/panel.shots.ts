@@ -1,0 +1,96 @@
+/**
+ * Pictures of the panel for the documentation, and to be looked at critically:
+ * `npm run screenshots` writes them to `docs/screenshots/`.
+ */
+import { join } from 'node:path';
+import type { Page } from '@playwright/test';
+import { BROKEN, expect, GOOD, irisCsv, SLOW, test, type Lab } from '../fixtures';
+
+const FOLDER = join(__dirname, '..', '..', '..', 'docs', 'screenshots');
+
+const THEMES = { light: 'JupyterLab Light', dark: 'JupyterLab Dark' } as const;
+
+async function shot(page: Page, name: string): Promise<void> {
+  await page.mouse.move(640, 798);
+  await page.evaluate(() => document.fonts.ready);
+  await page.screenshot({ path: join(FOLDER, `${name}.png`), animations: 'disabled' });
+}
+
+async function both(lab: Lab, name: string): Promise<void> {
+  for (const [short, theme] of Object.entries(THEMES)) {
+    await lab.theme(theme);
+    await shot(lab.page, `${name}-${short}`);
+  }
+}
+
+/** Give the panel a width by its handle. */
+async function widen({ page, panel }: Lab, width: number): Promise<void> {
+  const box = await panel.boundingBox();
+  if (!box) {
+    throw new Error('The panel is not in sight.');
+  }
+  const edge = box.x + box.width + 1;
+  await page.mouse.move(edge, 500);
+  await page.mouse.down();
+  await page.mouse.move(box.x + width + 1, 500, { steps: 4 });
+  await page.mouse.up();
+}
+
+test('pictures', async ({ lab, page, server }) => {
+  await lab.open('shots');
+  await expect(lab.panel.getByText(/slots busy/).first()).toBeVisible();
+  await both(lab, 'empty');
+
+  const iris = await server.dataset('iris', irisCsv());
+  const good = await server.submit(iris, 'logistic regression', GOOD, 5);
+  const bad = await server.submit(iris, 'weights of a wrong length', BROKEN, 5);
+  await server.ended(good);
+  await server.ended(bad);
+  const slow = await server.submit(iris, 'boosting, 600 rounds', SLOW, 8);
+  const row = (id: number) => lab.panel.locator(`.jp-Datarun-submission[data-id="${id}"]`);
+  await expect(row(slow)).toContainText('Running');
+  await page.evaluate(() =>
+    document.querySelectorAll('.jp-toastContainer').forEach(node => node.remove())
+  );
+
+  await row(slow).locator('.jp-Datarun-rowButton').click();
+  await page
+    .getByRole('row', { name: /Training/ })
+    .first()
+    .getByRole('button')
+    .click();
+  await expect(page.getByRole('log')).toContainText('step 4');
+  await both(lab, 'busy');
+
+  await row(bad).locator('.jp-Datarun-rowButton').click();
+  await page.getByRole('button', { name: 'Show the first of 5 folds' }).click();
+  await expect(page.getByRole('log')).toContainText('about to fail');
+  await both(lab, 'error');
+
+  await row(good).locator('.jp-Datarun-rowButton').click();
+  for (const name of ['Timeline', 'Scores', 'Code'] as const) {
+    await page.getByRole('tab', { name, exact: true }).last().click();
+    await both(lab, name.toLowerCase());
+  }
+
+  await lab.panel.locator('.jp-Datarun-dataset .jp-Datarun-rowButton').click();
+  await expect(page.getByRole('region', { name: 'Class balance' })).toBeVisible();
+  await both(lab, 'dataset');
+
+  await lab.panel.getByRole('button', { name: 'New submission' }).first().click();
+  await expect(page.getByRole('heading', { name: 'New submission' })).toBeVisible();
+  await both(lab, 'new-submission');
+
+  await widen(lab, 220);
+  await both(lab, 'narrow');
+  await widen(lab, 560);
+  await both(lab, 'wide');
+  await widen(lab, 280);
+
+  await server.down();
+  await expect(lab.panel.getByText(/What you see is from before/)).toBeVisible();
+  await page.evaluate(() =>
+    document.querySelectorAll('.jp-Dialog').forEach(node => ((node as HTMLElement).hidden = true))
+  );
+  await both(lab, 'offline');
+});
