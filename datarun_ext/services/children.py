@@ -63,8 +63,13 @@ def redis_binary() -> str:
     raise Unavailable(msg)
 
 
-def start_redis(settings: Settings, folder: Path) -> tuple[Child, Shared]:
+def start_redis(
+    settings: Settings, folder: Path, *, before: Shared | None = None
+) -> tuple[Child, Shared]:
     """Start a private Redis with its socket in `folder`, and wait until it answers.
+
+    `before`: how the one was reached in whose place this one comes. It keeps the password and the
+    token, or the runner that knows them could never speak to Redis or to its master again.
 
     Raises
     ------
@@ -72,7 +77,7 @@ def start_redis(settings: Settings, folder: Path) -> tuple[Child, Shared]:
         If there is no redis-server, or it does not start; with the end of its log.
     """
     binary = redis_binary()
-    shared = Shared(
+    shared = before or Shared(
         folder=str(folder),
         password=secrets.token_hex(24),
         token=secrets.token_hex(24),

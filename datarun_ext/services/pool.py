@@ -162,7 +162,10 @@ class Pool:
         self._ready.set()
 
     def _start_redis(self) -> None:
-        self._redis, self.shared = children.start_redis(self.settings, self._share.socket_folder())
+        before = self.shared if self._redis is not None else None
+        self._redis, self.shared = children.start_redis(
+            self.settings, self._share.socket_folder(), before=before
+        )
         self._share.write(self.shared)
 
     def _start_runner(self) -> None:
