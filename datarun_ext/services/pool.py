@@ -55,6 +55,9 @@ class Pool:
         self.problem = ""
         """Why there is no pool, in words for a person; empty when all is well."""
         self.leads = False
+        self._listens = False
+        self._told = False
+        """Whether the rest of the master knows of the Redis that runs."""
         # PDEATHSIG fires when the *thread* that forked ends, so one thread stays for it.
         self._forker = ThreadPoolExecutor(1, "datarun-children")
         self._share = Share(settings)
@@ -115,14 +118,18 @@ class Pool:
         self.leads = True
         loop = asyncio.get_running_loop()
         if self._redis is None or self._redis.poll() is not None:
-            again = self._redis is not None
+            self._told = False
             await loop.run_in_executor(self._forker, self._start_redis)
+        if not self._told:
+            # Until all of it has worked: the database may be away just now.
             assert self.shared is not None
-            if not again:
+            if not self._listens:
                 self.events.listen(Path(self.shared.master_socket))
+                self._listens = True
             # Also at the first start: what was announced to an earlier Redis is gone with it.
             await self.events.messages_lost()
             await self.events.connected(self.shared)
+            self._told = True
             self._ready.set()
         if self.settings.local_runner:
             await self._look_at_runner()
