@@ -29,8 +29,21 @@ START_S = 10.0
 STOP_S = 5.0
 LOG_MAX = 10_000_000
 RUNNER_TOKEN = "runner.token"
-NOT_INHERITED = ("DATARUN_SOFT_LIMIT_S", "DATARUN_HARD_LIMIT_S", "DATARUN_QUEUES")
-"""The limits of a fold are the master's to say; as a runner's own cap they would hold twice."""
+NOT_INHERITED = (
+    # The limits of a fold are the master's to say; as a runner's own cap they would hold twice.
+    "DATARUN_SOFT_LIMIT_S",
+    "DATARUN_HARD_LIMIT_S",
+    "DATARUN_QUEUES",
+    # Credentials that are no business of a runner, beside which hostile code runs.
+    "DATARUN_DATABASE_URL",
+    "DATARUN_REDIS_URL",
+    "DATARUN_RUNNER_TOKEN",
+    "DR_DATABASE_PASSWORD",
+    "JUPYTER_TOKEN",
+    "JUPYTERHUB_API_TOKEN",
+    "JPY_API_TOKEN",
+)
+"""Variables of the master that its children do not get."""
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -102,6 +115,7 @@ def start_redis(
             stdin=subprocess.PIPE,
             stdout=log,
             stderr=log,
+            env={name: text for name, text in os.environ.items() if name not in NOT_INHERITED},
             preexec_fn=_die_with_parent,
             start_new_session=True,
         )
@@ -135,8 +149,7 @@ def start_runner(settings: Settings, shared: Shared, base_url: str) -> Child:
         # Who closes the server waits for no fold: it is sent again by the next one.
         DATARUN_GRACE_S="0",
     )
-    for name in NOT_INHERITED:
-        environment.pop(name, None)
+    environment = {name: text for name, text in environment.items() if name not in NOT_INHERITED}
     with _log(settings, "runner.log") as log:
         return subprocess.Popen(
             [sys.executable, "-m", "celery_app", "--die-with-parent"],
