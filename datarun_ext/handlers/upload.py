@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from pydantic import BaseModel, Field
 from tornado import web
 
@@ -47,11 +49,12 @@ class UploadDetail(DatarunHandler):
         if self.request.method != "PUT":
             return
         upload = await self.master.uploads.get(who=self.principal, upload_id=str(self.path_args[0]))
-        length = self.request.headers.get("Content-Length")
+        # What is no number, tornado itself refuses as soon as it reads the body.
+        length = self.request.headers.get("Content-Length", "")
         self.piece = self.master.uploads.open_piece(
             upload=upload,
             offset=self.query(Offset).offset,
-            length=int(length) if length is not None else None,
+            length=int(length) if re.fullmatch("[0-9]{1,18}", length) else None,
         )
         connection = self.request.connection
         connection.set_max_body_size(upload.size + 1)  # type: ignore[union-attr]

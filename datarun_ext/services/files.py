@@ -9,8 +9,8 @@ import hashlib
 import os
 import shutil
 import uuid
-from collections.abc import AsyncIterator, Iterable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import BinaryIO
 from unicodedata import category, normalize
@@ -88,6 +88,18 @@ def check_space(folder: Path, wanted: int) -> None:
         raise NoSpace(msg)
 
 
+@contextmanager
+def disk_full() -> Iterator[None]:
+    """Say in our own words that the disk is full. Raises NoSpace."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            msg = "The server's disk is full. Delete datasets that are no longer needed."
+            raise NoSpace(msg) from error
+        raise
+
+
 @asynccontextmanager
 async def staging(parent: Path) -> AsyncIterator[Path]:
     """Yield a new folder that is gone afterwards, unless it was renamed to its final place.
@@ -100,12 +112,8 @@ async def staging(parent: Path) -> AsyncIterator[Path]:
     folder = parent / f".new-{uuid.uuid4().hex}"
     await asyncio.to_thread(folder.mkdir, mode=0o700, parents=True)
     try:
-        yield folder
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            msg = "The server's disk is full. Delete datasets that are no longer needed."
-            raise NoSpace(msg) from error
-        raise
+        with disk_full():
+            yield folder
     finally:
         await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 

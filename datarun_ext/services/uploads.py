@@ -15,7 +15,13 @@ from datarun_ext.config import Settings
 from datarun_ext.errors import BadRequest, Conflict, InvalidField, NotFound, TooLarge
 from datarun_ext.models import Upload
 from datarun_ext.services.database import Database, now
-from datarun_ext.services.files import check_space, clean_name, hash_file, remove_stale
+from datarun_ext.services.files import (
+    check_space,
+    clean_name,
+    disk_full,
+    hash_file,
+    remove_stale,
+)
 from datarun_ext.services.principal import Principal
 
 KEPT_S = 24 * 3600.0
@@ -169,13 +175,16 @@ class Piece:
         if self._left < 0:
             msg = f"More bytes than the announced {self.upload.size}."
             raise TooLarge(msg)
-        await asyncio.to_thread(self._stream.write, chunk)
+        with disk_full():
+            await asyncio.to_thread(self._stream.write, chunk)
 
     def close(self) -> None:
-        """End the piece, however far it came."""
-        if not self._stream.closed:
+        """End the piece, however far it came. Raises NoSpace."""
+        if self._stream.closed:
+            return
+        self._uploads._writing.discard(self.upload.id)
+        with disk_full():
             self._stream.close()
-            self._uploads._writing.discard(self.upload.id)
 
 
 def _get(session: Session, *, who: Principal, upload_id: str) -> Upload:
