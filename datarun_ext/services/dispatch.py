@@ -244,5 +244,6 @@ def _give_back(session: Session, *, bells: Sequence[Bell]) -> None:
             )
         else:
             task = session.get(Task, bell.work_id)
-            if task is not None and task.attempt == bell.attempt:
+            announced = task is not None and task.state == TaskState.DISPATCHED
+            if task is not None and announced and task.attempt == bell.attempt:
                 task.state = TaskState.PENDING
