@@ -78,7 +78,9 @@ class Publisher:
             task_ignore_result=True,
             task_publish_retry=False,
             broker_connection_timeout=2.0,
-            broker_transport_options={"socket_connect_timeout": 2.0},
+            # A broker that hangs must not hold up this thread for ever; a message that was sent
+            # all the same does no harm.
+            broker_transport_options={"socket_connect_timeout": 2.0, "socket_timeout": 10.0},
         )
 
     def _send(self, bells: Sequence[Bell]) -> None:
