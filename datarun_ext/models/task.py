@@ -1,4 +1,4 @@
-"""Splits of datasets: work on the `celery` queue."""
+"""Splits of datasets, and trials of submissions: work on the `celery` queue."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ class TaskKind(StrEnum):
 
     SPLIT = "split"
     CUSTOM_SPLIT = "customsplit"
+    PREFLIGHT = "preflight"
+    """A submission is tried on a few rows; the row is gone when somebody has the answer."""
 
 
 class TaskState(StrEnum):
@@ -30,7 +32,7 @@ class TaskState(StrEnum):
 
 
 class Task(Base):
-    """One split, asked for by a client and known by its task id."""
+    """One split or trial, asked for by a client and known by its task id."""
 
     __tablename__ = "task"
     __table_args__ = (Index(None, "state", "created"),)

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from sqlalchemy import select
-from sqlalchemy.orm import Session, joinedload, selectinload
+from sqlalchemy import Row, bindparam, select
+from sqlalchemy.orm import Session, joinedload
 
 from datarun_ext.config import Settings
 from datarun_ext.errors import Fenced
-from datarun_ext.models import RawData, Runner, Stage, StoredFile, SubmissionFold, Task, TaskState
+from datarun_ext.models import (
+    RawData,
+    Runner,
+    Stage,
+    StoredFile,
+    SubmissionFold,
+    Task,
+    TaskKind,
+    TaskState,
+)
+from datarun_ext.models.tables import FILES, FOLDS, RAW_DATA
 from datarun_ext.protocol import Dataset, File, FoldJob, Registration, SplitJob
 from datarun_ext.services.database import now
 from datarun_ext.services.events import record
@@ -95,38 +106,59 @@ def claim_fold(
 
 
 def _fold_job(session: Session, *, fold_id: int, attempt: int, settings: Settings) -> FoldJob:
-    fold_limits, train_is, submission_id, raw_data_id = session.execute(
-        select(
-            SubmissionFold.limits,
-            SubmissionFold.train_is,
-            SubmissionFold.databoard_s_id,
-            SubmissionFold.raw_data_id,
-        ).where(SubmissionFold.databoard_sf_id == fold_id)
-    ).one()
-    dataset = session.get_one(RawData, raw_data_id, options=[selectinload(RawData.files)])
-    files = session.scalars(
-        select(StoredFile).where(StoredFile.submission_id == submission_id).order_by(StoredFile.id)
-    )
+    fold = session.execute(_FOLD, {"fold_id": fold_id}).one()
+    dataset_files = session.execute(_DATASET_FILES, {"raw_data_id": fold.raw_data_id}).all()
+    files = session.execute(_SUBMISSION_FILES, {"submission_id": fold.databoard_s_id}).all()
     return FoldJob(
         fold_id=fold_id,
         attempt=attempt,
-        submission_id=submission_id,
-        dataset=_dataset(dataset, settings),
+        submission_id=fold.databoard_s_id,
+        dataset=_dataset(fold, fold.raw_data_id, dataset_files, settings),
         files=tuple(_file(file, settings) for file in files),
-        train_is=train_is,
-        n_train=dataset.n_train,
-        n_test=dataset.n_test,
-        limits=merge_limits(dataset.limits, fold_limits, settings=settings),
+        train_is=fold.train_is,
+        n_train=fold.n_train,
+        n_test=fold.n_test,
+        limits=merge_limits(fold.dataset_limits, fold.limits, settings=settings),
     )
 
 
-def _dataset(dataset: RawData, settings: Settings) -> Dataset:
+_FOLD = (
+    select(
+        FOLDS.c.limits,
+        FOLDS.c.train_is,
+        FOLDS.c.databoard_s_id,
+        FOLDS.c.raw_data_id,
+        RAW_DATA.c.name,
+        RAW_DATA.c.is_custom,
+        RAW_DATA.c.target_column,
+        RAW_DATA.c.workflow_elements,
+        RAW_DATA.c.n_train,
+        RAW_DATA.c.n_test,
+        RAW_DATA.c.limits.label("dataset_limits"),
+    )
+    .join_from(FOLDS, RAW_DATA, FOLDS.c.raw_data_id == RAW_DATA.c.id)
+    .where(FOLDS.c.databoard_sf_id == bindparam("fold_id"))
+)
+_DATASET_FILES = (
+    select(FILES).where(FILES.c.raw_data_id == bindparam("raw_data_id")).order_by(FILES.c.id)
+)
+_SUBMISSION_FILES = (
+    select(FILES).where(FILES.c.submission_id == bindparam("submission_id")).order_by(FILES.c.id)
+)
+
+
+def _dataset(
+    dataset: RawData | Row[*tuple[Any, ...]],
+    raw_data_id: int,
+    stored: Sequence[Any],
+    settings: Settings,
+) -> Dataset:
     elements = (element.strip() for element in dataset.workflow_elements.split(","))
     kind: Literal["custom", "standard"] = "custom" if dataset.is_custom else "standard"
     # What the split made stands before what was sent under the same name.
-    files = {file.name: file for file in sorted(dataset.files, key=lambda f: f.made_by_split)}
+    files = {file.name: file for file in sorted(stored, key=lambda f: f.made_by_split)}
     return Dataset(
-        id=dataset.id,
+        id=raw_data_id,
         name=dataset.name,
         kind=kind,
         target_column=dataset.target_column,
@@ -135,7 +167,12 @@ def _dataset(dataset: RawData, settings: Settings) -> Dataset:
     )
 
 
-def _file(file: StoredFile, settings: Settings) -> File:
+def dataset_message(dataset: RawData, settings: Settings) -> Dataset:
+    """Return a dataset with what its split made, as runners need it."""
+    return _dataset(dataset, dataset.id, dataset.files, settings)
+
+
+def _file(file: StoredFile | Row[*tuple[Any, ...]], settings: Settings) -> File:
     # A runner of the same machine reads the file where it lies.
     url = Path(file.path).as_uri() if settings.embedded else None
     return File(name=file.name, sha256=file.sha256, size=file.size, url=url)
@@ -151,21 +188,19 @@ def claim_split(
     again: bool,
 ) -> SplitJob:
     """Give a split to a runner; `again` as for a fold. Raises Fenced."""
-    task = session.get(Task, task_id, options=[joinedload(Task.raw_data)])
-    expected = TaskState.STARTED if again else TaskState.DISPATCHED
-    if task is None or task.state != expected or task.attempt != attempt:
-        raise Fenced(FENCED)
-    if again and task.runner_id != runner_id:
-        raise Fenced(FENCED)
-    task.state, task.runner_id = TaskState.STARTED, runner_id
-    task.lease_until = now() + settings.lease_s
-    session.flush()
+    task = claim_task(
+        session,
+        runner_id=runner_id,
+        task_id=task_id,
+        attempt=attempt,
+        settings=settings,
+        again=again,
+        preflight=False,
+    )
     task_event(session, task)
     dataset = task.raw_data
     dataset_files = [file for file in dataset.files if not file.made_by_split]
-    message = _dataset(dataset, settings).model_copy(
-        update={"files": tuple(_file(file, settings) for file in dataset_files)}
-    )
+    message = _dataset(dataset, dataset.id, dataset_files, settings)
     return SplitJob(
         task_id=task.id,
         attempt=attempt,
@@ -175,8 +210,33 @@ def claim_split(
     )
 
 
+def claim_task(
+    session: Session,
+    *,
+    runner_id: int,
+    task_id: str,
+    attempt: int,
+    settings: Settings,
+    again: bool,
+    preflight: bool,
+) -> Task:
+    """Give a split, or a trial, to a runner; `again` as for a fold. Raises Fenced."""
+    task = session.get(Task, task_id, options=[joinedload(Task.raw_data)])
+    expected = TaskState.STARTED if again else TaskState.DISPATCHED
+    if task is None or task.state != expected or task.attempt != attempt:
+        raise Fenced(FENCED)
+    if again and task.runner_id != runner_id:
+        raise Fenced(FENCED)
+    if (task.kind == TaskKind.PREFLIGHT) != preflight:
+        raise Fenced(FENCED)
+    task.state, task.runner_id = TaskState.STARTED, runner_id
+    task.lease_until = now() + settings.lease_s
+    session.flush()
+    return task
+
+
 def own_task(session: Session, task_id: str, attempt: int) -> Task | None:
-    """Return a split that runs in this attempt; None if it is not the runner's any more."""
+    """Return a task that runs in this attempt; None if it is not the runner's any more."""
     task = session.get(Task, task_id)
     if task is None or task.state != TaskState.STARTED or task.attempt != attempt:
         return None

@@ -19,8 +19,15 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from datarun_ext.config import Settings
-from datarun_ext.models import Priority, Stage, SubmissionFold, Task, TaskState
-from datarun_ext.protocol import QUEUE_SPLIT, TASK_FOLD, TASK_SPLIT
+from datarun_ext.models import Priority, Stage, SubmissionFold, Task, TaskKind, TaskState
+from datarun_ext.models.tables import FOLDS, TASKS
+from datarun_ext.protocol import (
+    QUEUE_PREFLIGHT,
+    QUEUE_SPLIT,
+    TASK_FOLD,
+    TASK_PREFLIGHT,
+    TASK_SPLIT,
+)
 from datarun_ext.services.database import Database, now
 from datarun_ext.services.queue import capacity, in_order
 from datarun_ext.services.transitions import move, requeue
@@ -167,8 +174,8 @@ class Dispatcher:
 
 
 def _something_waits(session: Session) -> bool:
-    fold = select(SubmissionFold.databoard_sf_id).where(SubmissionFold.stage == Stage.QUEUED)
-    task = select(Task.id).where(Task.state == TaskState.PENDING)
+    fold = select(FOLDS.c.databoard_sf_id).where(FOLDS.c.stage == Stage.QUEUED)
+    task = select(TASKS.c.id).where(TASKS.c.state == TaskState.PENDING)
     return any(session.scalar(query.limit(1)) is not None for query in (fold, task))
 
 
@@ -177,9 +184,9 @@ def _take(session: Session, *, settings: Settings) -> list[Bell]:
     announced = {
         Priority(priority): count
         for priority, count in session.execute(
-            select(SubmissionFold.priority, func.count())
-            .where(SubmissionFold.stage == Stage.DISPATCHED)
-            .group_by(SubmissionFold.priority)
+            select(FOLDS.c.priority, func.count())
+            .where(FOLDS.c.stage == Stage.DISPATCHED)
+            .group_by(FOLDS.c.priority)
         )
     }
     room = {
@@ -196,8 +203,8 @@ def _take(session: Session, *, settings: Settings) -> list[Bell]:
 
 def _announce(session: Session, fold_id: int, priority: Priority) -> Bell | None:
     task_id, attempt, tries = session.execute(
-        select(SubmissionFold.task_id, SubmissionFold.attempt, SubmissionFold.tries).where(
-            SubmissionFold.databoard_sf_id == fold_id
+        select(FOLDS.c.task_id, FOLDS.c.attempt, FOLDS.c.tries).where(
+            FOLDS.c.databoard_sf_id == fold_id
         )
     ).one()
     task_id = task_id or str(uuid.uuid4())
@@ -224,7 +231,10 @@ def _take_tasks(session: Session) -> list[Bell]:
     for task in tasks:
         task.state, task.dispatched_at = TaskState.DISPATCHED, now()
         task.attempt += 1
-        bells.append(Bell(TASK_SPLIT, task.id, QUEUE_SPLIT, task.id, task.attempt))
+        name, queue = TASK_SPLIT, QUEUE_SPLIT
+        if task.kind == TaskKind.PREFLIGHT:
+            name, queue = TASK_PREFLIGHT, QUEUE_PREFLIGHT
+        bells.append(Bell(name, task.id, queue, task.id, task.attempt))
     session.flush()
     return bells
 

@@ -13,10 +13,11 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from datarun_ext.models import Event
+from datarun_ext.models.tables import EVENTS
 from datarun_ext.services.principal import Principal
 
 if TYPE_CHECKING:
@@ -30,6 +31,9 @@ BACKLOG_MAX = 2000
 """Events that wait for one slow reader before it is told to start again."""
 KEPT = 200_000
 """Events kept in the table."""
+
+
+_INSERT = EVENTS.insert().returning(EVENTS.c.seq)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +62,8 @@ def record(
     session: Session, *, at: float, kind: str, ref: int | str, owner: str, data: dict[str, Any]
 ) -> None:
     """Write an event in the transaction that makes the change."""
-    seq = session.execute(
-        insert(Event)
-        .values(at=at, kind=kind, ref=str(ref), owner=owner, data=data)
-        .returning(Event.seq)
-    ).scalar_one()
+    values = {"at": at, "kind": kind, "ref": str(ref), "owner": owner, "data": data}
+    seq = session.connection().execute(_INSERT, values).scalar_one()
     happening = Happening(seq=seq, at=at, kind=kind, ref=str(ref), owner=owner, data=data)
     session.info.setdefault("happenings", []).append(happening)
 

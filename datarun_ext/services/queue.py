@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from datarun_ext.models import RUNNING, Priority, Runner, Stage, SubmissionFold
+from datarun_ext.models import RUNNING, Priority, Stage
+from datarun_ext.models.tables import FOLDS, RUNNERS
 
 MESSAGES_PER_SLOT = 2
 """Messages kept in the broker for each free slot: enough that no runner waits for the master."""
@@ -54,9 +55,9 @@ def in_order(session: Session, *, room: Mapping[Priority, int]) -> Iterator[Queu
     active: dict[str, int] = {
         owner: count
         for owner, count in session.execute(
-            select(SubmissionFold.owner, func.count())
-            .where(SubmissionFold.stage.in_((Stage.DISPATCHED, *RUNNING)))
-            .group_by(SubmissionFold.owner)
+            select(FOLDS.c.owner, func.count())
+            .where(FOLDS.c.stage.in_((Stage.DISPATCHED, *RUNNING)))
+            .group_by(FOLDS.c.owner)
         )
     }
     for priority in (Priority.HIGH, Priority.LOW):
@@ -64,8 +65,8 @@ def in_order(session: Session, *, room: Mapping[Priority, int]) -> Iterator[Queu
         if left <= 0:
             continue
         owners = session.scalars(
-            select(SubmissionFold.owner)
-            .where(SubmissionFold.stage == Stage.QUEUED, SubmissionFold.priority == priority)
+            select(FOLDS.c.owner)
+            .where(FOLDS.c.stage == Stage.QUEUED, FOLDS.c.priority == priority)
             .distinct()
         ).all()
         lines = {
@@ -95,23 +96,24 @@ def capacity(session: Session, *, alive_since: float) -> Capacity:
     """Return what the runners that were heard since then offer."""
     slots: dict[str, int] = {}
     total = 0
-    for runner in session.scalars(select(Runner).where(Runner.last_beat >= alive_since)):
-        total += runner.slots
-        for queue in runner.queues.split(","):
-            slots[queue] = slots.get(queue, 0) + runner.slots
+    alive = select(RUNNERS.c.slots, RUNNERS.c.queues).where(RUNNERS.c.last_beat >= alive_since)
+    for offered, queues in session.execute(alive):
+        total += offered
+        for queue in queues.split(","):
+            slots[queue] = slots.get(queue, 0) + offered
     return Capacity(slots, total)
 
 
 def mean_duration(session: Session, *, raw_data_id: int) -> float | None:
     """Return the mean wall time in seconds of the last folds of a dataset that ended well."""
     recent = (
-        select(SubmissionFold.ended_at - SubmissionFold.started_at)
+        select(FOLDS.c.ended_at - FOLDS.c.started_at)
         .where(
-            SubmissionFold.raw_data_id == raw_data_id,
-            SubmissionFold.stage == Stage.TESTED,
-            SubmissionFold.started_at.is_not(None),
+            FOLDS.c.raw_data_id == raw_data_id,
+            FOLDS.c.stage == Stage.TESTED,
+            FOLDS.c.started_at.is_not(None),
         )
-        .order_by(SubmissionFold.ended_at.desc())
+        .order_by(FOLDS.c.ended_at.desc())
         .limit(20)
     )
     durations = [float(value) for value in session.scalars(recent) if value is not None]
@@ -120,12 +122,12 @@ def mean_duration(session: Session, *, raw_data_id: int) -> float | None:
 
 def _line(session: Session, *, owner: str, priority: Priority, limit: int) -> Sequence[int]:
     return session.scalars(
-        select(SubmissionFold.databoard_sf_id)
+        select(FOLDS.c.databoard_sf_id)
         .where(
-            SubmissionFold.stage == Stage.QUEUED,
-            SubmissionFold.priority == priority,
-            SubmissionFold.owner == owner,
+            FOLDS.c.stage == Stage.QUEUED,
+            FOLDS.c.priority == priority,
+            FOLDS.c.owner == owner,
         )
-        .order_by(SubmissionFold.created, SubmissionFold.databoard_sf_id)
+        .order_by(FOLDS.c.created, FOLDS.c.databoard_sf_id)
         .limit(limit)
     ).all()

@@ -7,12 +7,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from sqlalchemy import select, update
-from sqlalchemy.orm import Session, undefer_group
+from sqlalchemy import bindparam, select, update
+from sqlalchemy.orm import Session
 
 from datarun_ext.codecs import pack, unpack_indices
 from datarun_ext.errors import BadRequest, Fenced
-from datarun_ext.models import FINAL, RUNNING, RawData, Stage, StoredFile, SubmissionFold
+from datarun_ext.models import (
+    FINAL,
+    RUNNING,
+    RawData,
+    Stage,
+    StoredFile,
+    SubmissionFold,
+    TaskKind,
+)
+from datarun_ext.models.tables import FOLDS, RAW_DATA
 from datarun_ext.protocol import (
     FoldOutcome,
     FoldProgress,
@@ -28,7 +37,7 @@ from datarun_ext.services.files import clean_name
 from datarun_ext.services.reconcile import platform_fault, task_fault
 from datarun_ext.services.scores import fold_scores
 from datarun_ext.services.splits import end_split
-from datarun_ext.services.transitions import fail, move
+from datarun_ext.services.transitions import fail, pass_through
 
 NOT_FINAL = (Reason.PLATFORM, Reason.RUNNER_STOPPED)
 OUTPUT_MAX = 256 * 1024
@@ -36,10 +45,8 @@ OUTPUT_MAX = 256 * 1024
 DTYPE_MAX = 40
 MADE = "made"
 """Folder of what a split made under a name that the dataset has taken itself."""
-PHASES = {
-    Phase.TRAIN: (Stage.RUNNING, Stage.TRAINED),
-    Phase.VALIDATION: (Stage.TRAINED, Stage.VALIDATED),
-}
+PHASES = {Phase.TRAIN: Stage.TRAINED, Phase.VALIDATION: Stage.VALIDATED}
+"""The stage that the end of a phase leads to; TESTED needs the predictions too."""
 
 
 def fold_progress(session: Session, *, progress: FoldProgress, lease_s: float) -> str | None:
@@ -73,16 +80,15 @@ def _phases_done(
     done: Sequence[Phase],
     measures: dict[Phase, Measure],
 ) -> None:
-    for phase, (before, after) in PHASES.items():
-        if phase in done:
-            move(
-                session,
-                fold_id=fold_id,
-                to=after,
-                came_from=(before,),
-                attempt=attempt,
-                **_measured(measures, phase),
-            )
+    reached = [phase for phase in PHASES if phase in done]
+    if reached:
+        pass_through(
+            session,
+            fold_id=fold_id,
+            attempt=attempt,
+            to=PHASES[reached[-1]],
+            **_measured(measures, *reached),
+        )
 
 
 def _measured(measures: dict[Phase, Measure], *phases: Phase) -> dict[str, Any]:
@@ -96,6 +102,19 @@ def _measured(measures: dict[Phase, Measure], *phases: Phase) -> dict[str, Any]:
 
 
 Facts = tuple[int, int, Labels, str]
+_FACTS = (
+    select(
+        FOLDS.c.attempt,
+        FOLDS.c.stage,
+        FOLDS.c.reason,
+        FOLDS.c.test_is,
+        RAW_DATA.c.n_train,
+        RAW_DATA.c.n_test,
+        RAW_DATA.c.labels,
+    )
+    .join_from(FOLDS, RAW_DATA, FOLDS.c.raw_data_id == RAW_DATA.c.id)
+    .where(FOLDS.c.databoard_sf_id == bindparam("fold_id"))
+)
 
 
 def facts_of(session: Session, *, outcome: FoldOutcome) -> Facts | None:
@@ -107,7 +126,7 @@ def facts_of(session: Session, *, outcome: FoldOutcome) -> Facts | None:
         If the fold is not the runner's any more, or has ended without it.
     """
     fold_id, attempt = outcome.fold_id, outcome.attempt
-    fold = session.get(SubmissionFold, fold_id, options=[undefer_group("indices")])
+    fold = session.connection().execute(_FACTS, {"fold_id": fold_id}).one_or_none()
     if fold is not None and fold.attempt == attempt and fold.stage in FINAL:
         committed = Reason.RUNNER_LOST if outcome.reason == Reason.PLATFORM else outcome.reason
         if fold.reason not in (committed, Reason.BAD_OUTPUT):
@@ -115,12 +134,7 @@ def facts_of(session: Session, *, outcome: FoldOutcome) -> Facts | None:
         return None
     if fold is None or fold.attempt != attempt or fold.stage not in RUNNING:
         raise Fenced(FENCED)
-    row = session.execute(
-        select(RawData.n_train, RawData.n_test, RawData.labels).where(
-            RawData.id == fold.raw_data_id
-        )
-    ).one()
-    return row.n_train, row.n_test, Labels.model_validate(row.labels or {}), fold.test_is
+    return fold.n_train, fold.n_test, Labels.model_validate(fold.labels or {}), fold.test_is
 
 
 def judge(
@@ -164,17 +178,15 @@ def commit_fold(session: Session, *, outcome: FoldOutcome, values: dict[str, Any
     """Write down how a fold ended. Raises Fenced."""
     fold_id, attempt = outcome.fold_id, outcome.attempt
     if outcome.reason is None:
-        _phases_done(session, fold_id, attempt, tuple(Phase), outcome.measures)
-        committed = move(
+        committed = pass_through(
             session,
             fold_id=fold_id,
-            to=Stage.TESTED,
-            came_from=(Stage.VALIDATED,),
             attempt=attempt,
+            to=Stage.TESTED,
             ended_at=now(),
             lease_until=None,
             output=_text(outcome.log),
-            **_measured(outcome.measures, Phase.TEST),
+            **_measured(outcome.measures, *Phase),
             **values,
         )
     elif outcome.reason in NOT_FINAL:
@@ -224,7 +236,7 @@ def log_messages(outcome: FoldOutcome) -> str:
 def commit_split(session: Session, *, outcome: SplitOutcome) -> None:
     """Write down how a split ended, its files in their place. Raises Fenced."""
     task = own_task(session, outcome.task_id, outcome.attempt)
-    if task is None:
+    if task is None or task.kind == TaskKind.PREFLIGHT:
         raise Fenced(FENCED)
     if outcome.reason in NOT_FINAL:
         task_fault(session, task=task, why=_why(outcome))

@@ -24,6 +24,7 @@ from datarun_ext.models import (
     Submission,
     SubmissionFold,
 )
+from datarun_ext.models.tables import FOLDS
 from datarun_ext.protocol import Reason
 from datarun_ext.services.database import Database, now
 from datarun_ext.services.datasets import remove_folders, visible
@@ -157,8 +158,8 @@ def _submit(
     for wanted in new.folds:
         fold = _fold(session, new=new, wanted=wanted, submission=submission, dataset=dataset)
         fold.task_id = str(uuid.uuid4()) if broker_up else None
-        session.add(fold)
-        session.flush()
+        # The object is for the answer; the row is written without it, in a fifth of the time.
+        session.connection().execute(FOLDS.insert(), columns_of(fold))
         fold_event(session, fold)
         folds.append(fold)
     if written is not None and submission.files_path == str(written.place):
@@ -289,7 +290,7 @@ def _fold(
         databoard_sf_id=_next_id(session, SubmissionFold.databoard_sf_id)
         if wanted.fold_id is None
         else wanted.fold_id,
-        submission=submission,
+        databoard_s_id=submission.databoard_s_id,
         raw_data_id=dataset.id,
         owner=submission.owner,
         priority=wanted.priority,
@@ -301,6 +302,11 @@ def _fold(
         created=now(),
         **values,
     )
+
+
+def columns_of(fold: SubmissionFold) -> dict[str, Any]:
+    """Return a new fold's columns; those that were not set are what they are without a run."""
+    return {name: value for name, value in vars(fold).items() if name in FOLDS.c}
 
 
 def split_failed(dataset: RawData) -> str:

@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from sqlalchemy import Row, update
+from sqlalchemy import Row, select
 from sqlalchemy.orm import Session
 
-from datarun_ext.models import FINAL, Stage, SubmissionFold
+from datarun_ext.models import FINAL, RUNNING, Stage, SubmissionFold
+from datarun_ext.models.tables import FOLDS
 from datarun_ext.protocol import Reason
 from datarun_ext.services.database import now
 from datarun_ext.services.events import record
@@ -30,28 +31,31 @@ LEGAL: dict[Stage, frozenset[Stage]] = {
 }
 """From each stage, where a fold can go. From a final stage only by being run again."""
 
+WAY = (Stage.RUNNING, Stage.TRAINED, Stage.VALIDATED, Stage.TESTED)
+"""What a fold that goes well passes through on its runner."""
+
 UNFINISHED = tuple(stage for stage in Stage if stage not in FINAL)
 
 _LIGHT = (
-    SubmissionFold.databoard_sf_id,
-    SubmissionFold.databoard_s_id,
-    SubmissionFold.raw_data_id,
-    SubmissionFold.owner,
-    SubmissionFold.priority,
-    SubmissionFold.stage,
-    SubmissionFold.attempt,
-    SubmissionFold.tries,
-    SubmissionFold.new,
-    SubmissionFold.reason,
-    SubmissionFold.detail,
-    SubmissionFold.runner_name,
-    SubmissionFold.scores,
-    SubmissionFold.train_time,
-    SubmissionFold.validation_time,
-    SubmissionFold.test_time,
-    SubmissionFold.created,
-    SubmissionFold.started_at,
-    SubmissionFold.ended_at,
+    FOLDS.c.databoard_sf_id,
+    FOLDS.c.databoard_s_id,
+    FOLDS.c.raw_data_id,
+    FOLDS.c.owner,
+    FOLDS.c.priority,
+    FOLDS.c.stage,
+    FOLDS.c.attempt,
+    FOLDS.c.tries,
+    FOLDS.c.new,
+    FOLDS.c.reason,
+    FOLDS.c.detail,
+    FOLDS.c.runner_name,
+    FOLDS.c.scores,
+    FOLDS.c.train_time,
+    FOLDS.c.validation_time,
+    FOLDS.c.test_time,
+    FOLDS.c.created,
+    FOLDS.c.started_at,
+    FOLDS.c.ended_at,
 )
 Light = Row[Any]
 
@@ -95,20 +99,49 @@ def move(
             msg = f"{stage} -> {to}"
             raise IllegalMove(msg)
     statement = (
-        update(SubmissionFold)
-        .where(SubmissionFold.databoard_sf_id == fold_id, SubmissionFold.stage.in_(came_from))
+        FOLDS.update()
+        .where(FOLDS.c.databoard_sf_id == fold_id, FOLDS.c.stage.in_(came_from))
         .values(stage=to, **values)
         .returning(*_LIGHT)
-        .execution_options(synchronize_session=False)
     )
     if new_attempt is not None:
         statement = statement.values(attempt=new_attempt)
     if attempt is not None:
-        statement = statement.where(SubmissionFold.attempt == attempt)
-    row = session.execute(statement).one_or_none()
+        statement = statement.where(FOLDS.c.attempt == attempt)
+    session.flush()
+    row = session.connection().execute(statement).one_or_none()
     if row is None:
         return False
     fold_event(session, row)
+    return True
+
+
+def pass_through(session: Session, *, fold_id: int, attempt: int, to: Stage, **values: Any) -> bool:
+    """Move a running fold on, over the stages between, in one statement.
+
+    Each stage on the way is an event of its own, as if the fold had been seen in it.
+    """
+    connection = session.connection()
+    stage = connection.execute(
+        select(FOLDS.c.stage).where(
+            FOLDS.c.databoard_sf_id == fold_id,
+            FOLDS.c.attempt == attempt,
+            FOLDS.c.stage.in_(RUNNING),
+        )
+    ).scalar_one_or_none()
+    if stage is None:
+        return False
+    way = WAY[WAY.index(Stage(stage)) + 1 : WAY.index(to) + 1]
+    if not way:
+        return True
+    row = connection.execute(
+        FOLDS.update()
+        .where(FOLDS.c.databoard_sf_id == fold_id)
+        .values(stage=to, **values)
+        .returning(*_LIGHT)
+    ).one()
+    for passed in way:
+        fold_event(session, row, stage=passed)
     return True
 
 
@@ -204,9 +237,12 @@ CLEARED: dict[str, Any] = {
 """The columns of a fold that has not run yet."""
 
 
-def fold_event(session: Session, fold: Light | SubmissionFold) -> None:
-    """Record the state of a fold."""
-    stage = Stage(fold.stage)
+def fold_event(
+    session: Session, fold: Light | SubmissionFold, *, stage: Stage | None = None
+) -> None:
+    """Record the state of a fold, or that it was in another one on its way there."""
+    passing = stage is not None and stage != fold.stage
+    stage = Stage(fold.stage) if stage is None else stage
     record(
         session,
         at=now(),
@@ -225,12 +261,12 @@ def fold_event(session: Session, fold: Light | SubmissionFold) -> None:
             "reason": fold.reason,
             "detail": fold.detail,
             "runner": fold.runner_name,
-            "scores": fold.scores,
+            "scores": {} if passing else fold.scores,
             "train_time": fold.train_time,
             "validation_time": fold.validation_time,
             "test_time": fold.test_time,
             "created": fold.created,
             "started_at": fold.started_at,
-            "ended_at": fold.ended_at,
+            "ended_at": None if passing else fold.ended_at,
         },
     )
