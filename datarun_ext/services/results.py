@@ -265,9 +265,12 @@ def commit_split(session: Session, *, outcome: SplitOutcome) -> None:
         msg = f"The split's files have not all arrived: {missing[0]} is missing."
         raise BadRequest(msg)
     outcome = outcome.model_copy(update={"detail": _text(outcome.detail)})
-    end_split(session, task=task, outcome=outcome, paths=made)
+    in_force = end_split(session, task=task, outcome=outcome, paths=made)
     session.flush()
     for part, place in places.items():
+        if not in_force:
+            part.unlink(missing_ok=True)
+            continue
         place.parent.mkdir(exist_ok=True, mode=0o700)
         part.replace(place)
 

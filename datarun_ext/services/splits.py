@@ -128,8 +128,11 @@ def task_event(session: Session, task: Task) -> None:
 
 def end_split(
     session: Session, *, task: Task, outcome: SplitOutcome, paths: Iterable[StoredFile]
-) -> None:
-    """Write down how a split ended, and let the folds go that waited for it."""
+) -> bool:
+    """Write down how a split ended, and let the folds go that waited for it.
+
+    False if it was not the newest: an older split that ends late changes nothing of the dataset.
+    """
     dataset = session.get_one(RawData, task.raw_data_id)
     task.ended_at, task.lease_until = now(), None
     task.reason, task.message = outcome.reason, outcome.detail
@@ -137,6 +140,9 @@ def end_split(
     newest = session.scalars(
         select(Task.id).where(Task.raw_data_id == dataset.id).order_by(Task.created.desc()).limit(1)
     ).one()
+    if newest != task.id:
+        task_event(session, task)
+        return False
     if outcome.reason is None:
         kept = [file for file in dataset.files if not file.made_by_split]
         made = list(paths)
@@ -144,14 +150,13 @@ def end_split(
         dataset.n_train, dataset.n_test = outcome.n_train, outcome.n_test
         dataset.labels = outcome.labels.model_dump(mode="json")
         dataset.columns = list(outcome.columns)
-    if newest == task.id:
-        # An older split that ends late does not decide over a newer one.
-        dataset.split_state = SplitState.DONE if outcome.reason is None else SplitState.ERROR
-        dataset.split_error = outcome.detail
-        session.flush()
-        _release(session, dataset)
+    dataset.split_state = SplitState.DONE if outcome.reason is None else SplitState.ERROR
+    dataset.split_error = outcome.detail
+    session.flush()
+    _release(session, dataset)
     task_event(session, task)
     dataset_event(session, dataset)
+    return True
 
 
 def _release(session: Session, dataset: RawData) -> None:
