@@ -207,10 +207,16 @@ def task_fault(session: Session, *, task: Task, why: str) -> None:
         return
     task.state, task.reason, task.ended_at = TaskState.FAILURE, Reason.RUNNER_LOST, now()
     task.message = f"Runner lost {TRIES} times; the last time: {why} Ask for the split again."
+    session.flush()
+    task_event(session, task)
+    newer = select(Task.id).where(
+        Task.raw_data_id == task.raw_data_id, Task.kind == task.kind, Task.created > task.created
+    )
+    if session.scalar(newer.limit(1)) is not None:
+        return  # which decides what becomes of the dataset
     dataset = session.get_one(RawData, task.raw_data_id)
     dataset.split_state, dataset.split_error = SplitState.ERROR, task.message
     session.flush()
-    task_event(session, task)
     dataset_event(session, dataset)
     for fold_id in session.scalars(
         select(SubmissionFold.databoard_sf_id).where(
