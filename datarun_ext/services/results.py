@@ -161,6 +161,14 @@ def judge(
             return outcome.model_copy(update=failed), {}
         arrays[name] = array
     indices = unpack_indices(test_is)
+    if indices.size and indices.max() >= n_train:
+        failed = {
+            "reason": Reason.DATA_ERROR,
+            "phase": Phase.VALIDATION,
+            "detail": f"Index {indices.max()} of test_is is out of range: since the dataset was "
+            f"split again its training set has {n_train} rows. Submit the fold with new indices.",
+        }
+        return outcome.model_copy(update=failed), {}
     return outcome, {
         "full_train_predictions": pack(full_train),
         "full_train_predictions_shape": list(outcome.full_train_shape or ()),
