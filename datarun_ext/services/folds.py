@@ -24,7 +24,7 @@ from datarun_ext.protocol import Reason
 from datarun_ext.services.database import Database
 from datarun_ext.services.principal import Principal
 from datarun_ext.services.queue import capacity, mean_duration, positions
-from datarun_ext.services.submit import deleted_event
+from datarun_ext.services.submit import deleted_event, split_failed
 from datarun_ext.services.transitions import UNFINISHED, fail, fold_event, restart
 
 ALIVE_S = 60.0
@@ -174,8 +174,17 @@ class Folds:
 
 
 def rerun(session: Session, fold: SubmissionFold, *, broker_up: bool) -> bool:
-    """Send a fold that has ended back to the queue; False if it has not ended."""
+    """Send a fold that has ended back to the queue; False if it has not ended.
+
+    Raises
+    ------
+    Conflict
+        If its dataset's last split failed: it would wait for ever.
+    """
     dataset = session.get_one(RawData, fold.raw_data_id)
+    if fold.stage in FINAL and dataset.split_state == SplitState.ERROR:
+        msg = f"{split_failed(dataset)} Ask for the split again first."
+        raise Conflict(msg)
     ready = dataset.split_state == SplitState.DONE
     return restart(
         session,
