@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import os
 import socket
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
-from sqlalchemy import delete, or_, select, update
+from sqlalchemy import delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from datarun_ext.config import Settings
@@ -20,6 +21,7 @@ from datarun_ext.models import (
     RUNNING,
     Event,
     Lock,
+    Priority,
     RawData,
     Runner,
     SplitState,
@@ -41,7 +43,7 @@ log = logging.getLogger("datarun.reconcile")
 
 TRIES = 3
 UNCLAIMED_S = 60.0
-"""Seconds after which a message that nobody took, while a runner is alive, counts as lost."""
+"""Seconds after which a message that nobody took, though a runner could have, counts as lost."""
 LEADER = "reconciler"
 STALE_S = 3600.0
 
@@ -143,8 +145,10 @@ class Reconciler:
             Task.lease_until < now(),
             why=f"Its runner gave no sign for {self.settings.lease_s:g} s.",
         )
-        if _some_runner(session, alive_since=now() - self.settings.lease_s):
-            count += _unannounce(session, before=now() - UNCLAIMED_S)
+        alive_since = now() - self.settings.lease_s
+        if _some_runner(session, alive_since=alive_since):
+            passed = _passed(session, alive_since=alive_since)
+            count += _unannounce(session, before=now() - UNCLAIMED_S, passed=passed)
         return count
 
     def _lead(self, session: Session) -> bool:
@@ -249,13 +253,46 @@ def _reclaim(session: Session, which_folds: Any, which_tasks: Any, *, why: str) 
     return len(folds) + len(tasks)
 
 
-def _unannounce(session: Session, *, before: float) -> int:
-    """Put what was announced and never claimed back into the queue; it was nobody's fault."""
-    folds = session.execute(
-        select(SubmissionFold.databoard_sf_id, SubmissionFold.platform_faults).where(
-            SubmissionFold.stage == Stage.DISPATCHED, SubmissionFold.dispatched_at < before
+def _passed(session: Session, *, alive_since: float) -> dict[Priority, float]:
+    """Return, for each queue, up to when its messages should have been taken.
+
+    While every slot is at work a message may wait for hours. It is lost only if a slot is idle, or
+    if a fold was taken that was announced after it.
+    """
+    offered = session.scalar(
+        select(func.coalesce(func.sum(Runner.slots), 0)).where(Runner.last_beat >= alive_since)
+    )
+    newest: dict[Priority, float] = {}
+    busy = 0
+    for priority, count, taken in session.execute(
+        select(
+            SubmissionFold.priority, func.count(), func.max(SubmissionFold.dispatched_at)
         )
+        .where(SubmissionFold.stage.in_(RUNNING))
+        .group_by(SubmissionFold.priority)
+    ):
+        busy += count
+        newest[Priority(priority)] = taken or 0.0
+    return newest if busy >= (offered or 0) else dict.fromkeys(Priority, math.inf)
+
+
+def _unannounce(
+    session: Session, *, before: float, passed: Mapping[Priority, float] | None = None
+) -> int:
+    """Put what was announced and never claimed back into the queue; it was nobody's fault."""
+    announced = session.execute(
+        select(
+            SubmissionFold.databoard_sf_id,
+            SubmissionFold.platform_faults,
+            SubmissionFold.priority,
+            SubmissionFold.dispatched_at,
+        ).where(SubmissionFold.stage == Stage.DISPATCHED, SubmissionFold.dispatched_at < before)
     ).all()
+    folds = [
+        (fold_id, faults)
+        for fold_id, faults, priority, at in announced
+        if passed is None or at < passed.get(Priority(priority), 0.0)
+    ]
     for fold_id, faults in folds:
         requeue(
             session, fold_id=fold_id, attempt=None, came_from=(Stage.DISPATCHED,), faults=faults
