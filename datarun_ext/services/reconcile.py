@@ -265,9 +265,7 @@ def _passed(session: Session, *, alive_since: float) -> dict[Priority, float]:
     newest: dict[Priority, float] = {}
     busy = 0
     for priority, count, taken in session.execute(
-        select(
-            SubmissionFold.priority, func.count(), func.max(SubmissionFold.dispatched_at)
-        )
+        select(SubmissionFold.priority, func.count(), func.max(SubmissionFold.dispatched_at))
         .where(SubmissionFold.stage.in_(RUNNING))
         .group_by(SubmissionFold.priority)
     ):
