@@ -9,7 +9,9 @@ from html import escape
 
 from datarun_ext.client import Fold, FoldLog, Stage, State
 from datarun_ext.client.data import Submission
+from datarun_ext.protocol import Reason
 
+STOPPED = "■"
 ICONS = {
     Stage.WAITING: "…",
     Stage.QUEUED: "…",
@@ -35,6 +37,7 @@ COLOURS = {
     "▶": "var(--jp-info-color1, #1976d2)",
     "✓": "var(--jp-success-color1, #2e7d32)",
     "✗": "var(--jp-error-color1, #c62828)",
+    STOPPED: "var(--jp-ui-font-color2, #777)",
 }
 
 
@@ -43,6 +46,14 @@ def stage_of(fold: Fold) -> Stage:
     if fold.stage is not None:
         return fold.stage
     return Stage.QUEUED if fold.state is State.TODO else Stage(fold.state)
+
+
+def sign_of(fold: Fold) -> tuple[str, str]:
+    """Return icon and word for a fold's state."""
+    if fold.reason == Reason.CANCELLED:
+        return STOPPED, "cancelled"
+    stage = stage_of(fold)
+    return ICONS[stage], WORDS[stage]
 
 
 def number(value: float | None) -> str:
@@ -63,9 +74,9 @@ def seconds(value: float | None) -> str:
 
 
 def counts(folds: Iterable[Fold]) -> dict[str, int]:
-    """Return how many folds wait, run, are tested and failed."""
-    found = Counter(ICONS[stage_of(fold)] for fold in folds)
-    names = {"…": "waiting", "▶": "running", "✓": "tested", "✗": "failed"}
+    """Return how many folds wait, run, are tested, failed and were cancelled."""
+    found = Counter(sign_of(fold)[0] for fold in folds)
+    names = {"…": "waiting", "▶": "running", "✓": "tested", "✗": "failed", STOPPED: "cancelled"}
     return {name: found[icon] for icon, name in names.items()}
 
 
@@ -102,8 +113,7 @@ def means(folds: Sequence[Fold]) -> dict[str, float]:
 
 def fold_text(fold: Fold) -> str:
     """Return a fold as one line."""
-    stage = stage_of(fold)
-    parts = [f"Fold {fold.id}", f"{ICONS[stage]} {WORDS[stage]}"]
+    parts = [f"Fold {fold.id}", " ".join(sign_of(fold))]
     parts += [f"{name} {number(value)}" for name, value in fold.scores.items()]
     if fold.reason:
         parts.append(f"{fold.reason}: {fold.detail}")
@@ -128,9 +138,8 @@ def log_text(log: FoldLog) -> str:
 
 def state_html(fold: Fold) -> str:
     """Return icon and word of a fold's state."""
-    stage = stage_of(fold)
-    icon = ICONS[stage]
-    return f'<span style="color:{COLOURS[icon]}">{icon} {WORDS[stage]}</span>'
+    icon, word = sign_of(fold)
+    return f'<span style="color:{COLOURS[icon]}">{icon} {word}</span>'
 
 
 def error_html(fold: Fold) -> str:

@@ -66,7 +66,8 @@ class Chart:
         lines = ["  ".join(row) for row in [self._columns, *rows]]
         return "\n".join([str(self.spec.get("title", "")), *lines])
 
-    def _repr_html_(self) -> str:
+    def to_html(self) -> str:
+        """Return its numbers as a table."""
         head = "".join(f'<th scope="col">{escape(name)}</th>' for name in self._columns)
         rows = "".join(
             "<tr>"
@@ -78,7 +79,8 @@ class Chart:
         return f"<table><caption>{title}</caption><tr>{head}</tr>{rows}</table>"
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
-        return {MIME: self.spec, "text/plain": repr(self), "text/html": self._repr_html_()}
+        # No HTML: JupyterLab would prefer it to the drawing.
+        return {MIME: self.spec, "text/plain": repr(self)}
 
 
 def scores_chart(folds: Sequence[Fold], title: str, score: str | None = None) -> Chart:

@@ -87,6 +87,8 @@ class SubmissionView(widgets.VBox):  # type: ignore[misc]
         done = bool(folds) and ended == len(folds)
         self._bar.bar_style = "danger" if failed and done else "success" if done else "info"
         self._table.value = look.folds_html(folds)
+        if done:
+            self.say("")
         self._cancel.disabled = done
         self._rerun.disabled = not failed
         options = [(f"fold {fold.id}", fold.id) for fold in folds]
