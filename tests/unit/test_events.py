@@ -14,9 +14,9 @@ from sqlalchemy import delete
 
 from datarun_ext.models import Event
 from datarun_ext.services import events
+from datarun_ext.services.children import redis_binary
 from datarun_ext.services.database import Database
 from datarun_ext.services.events import EventHub, Happening, LogText, record
-from datarun_ext.services.children import redis_binary
 from datarun_ext.services.principal import EVERYONE
 from datarun_ext.services.relay import RedisRelay
 from tests.unit.world import ALICE, BOB, ROOT

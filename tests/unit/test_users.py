@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import Any
 
 import pytest
+from argon2 import PasswordHasher
 from sqlalchemy import select
 
 from datarun_ext.errors import Conflict, InvalidField, NotAuthenticated, NotFound, TooManyRequests
@@ -17,9 +19,24 @@ from datarun_ext.services.users import FAILURES_MAX, Users
 GOOD = "correct horse"
 
 
+@pytest.fixture(autouse=True)
+def light_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """These tests are about who is let in: argon2, but not its 64 MB and three passes."""
+    light = partial(PasswordHasher, time_cost=1, memory_cost=64)
+    monkeypatch.setattr(module, "PasswordHasher", light)
+
+
 @pytest.fixture
 def users(database: Database) -> Users:
     return Users(db=database)
+
+
+def test_how_hard_a_hash_is(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "PasswordHasher", PasswordHasher)
+    hasher = Users(db=database)._hasher
+    # At least what OWASP asks of argon2id.
+    assert hasher.memory_cost >= 19 * 1024
+    assert hasher.memory_cost * hasher.time_cost >= 38 * 1024
 
 
 async def login(users: Users, name: str, password: str, address: str = "::1") -> Any:
