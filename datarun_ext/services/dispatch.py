@@ -19,7 +19,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from datarun_ext.config import Settings
-from datarun_ext.models import Priority, Stage, SubmissionFold, Task, TaskKind, TaskState
+from datarun_ext.models import Priority, Stage, Task, TaskKind, TaskState
 from datarun_ext.models.tables import FOLDS, TASKS
 from datarun_ext.protocol import (
     QUEUE_PREFLIGHT,
@@ -30,7 +30,7 @@ from datarun_ext.protocol import (
 )
 from datarun_ext.services.database import Database, now
 from datarun_ext.services.queue import capacity, in_order
-from datarun_ext.services.transitions import move, requeue
+from datarun_ext.services.transitions import move
 
 log = logging.getLogger("datarun.dispatch")
 
@@ -242,17 +242,14 @@ def _take_tasks(session: Session) -> list[Bell]:
 def _give_back(session: Session, *, bells: Sequence[Bell]) -> None:
     for bell in bells:
         if bell.task == TASK_FOLD:
-            faults = session.scalar(
-                select(SubmissionFold.platform_faults).where(
-                    SubmissionFold.databoard_sf_id == bell.work_id
-                )
-            )
-            requeue(
+            move(
                 session,
                 fold_id=int(bell.work_id),
-                attempt=bell.attempt,
+                to=Stage.QUEUED,
                 came_from=(Stage.DISPATCHED,),
-                faults=faults or 0,
+                attempt=bell.attempt,
+                tries=FOLDS.c.tries - 1,
+                dispatched_at=None,
             )
         else:
             task = session.get(Task, bell.work_id)
