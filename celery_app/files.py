@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -59,8 +59,7 @@ class Files:
 
         Made once for the same files, whoever sends them.
         """
-        listed = sorted((_checked(file.name), file.sha256) for file in files)
-        key = hashlib.sha256(json.dumps([package, listed]).encode()).hexdigest()
+        key = _folder_key(package, ((file.name, file.sha256) for file in files))
 
         def make(part: Path) -> None:
             inside = part / package
@@ -69,6 +68,24 @@ class Files:
                 with self.file(file, waiting) as source:
                     _place(source, inside / file.name)
 
+        with self.cache.entry("folders", key, make, waiting) as kept:
+            yield kept
+
+    @contextmanager
+    def given(
+        self, contents: Mapping[str, bytes], package: str, waiting: Waiting
+    ) -> Iterator[Path]:
+        """Give the folder that `folder` would give for files of these contents."""
+        hashes = {name: hashlib.sha256(data).hexdigest() for name, data in contents.items()}
+
+        def make(part: Path) -> None:
+            inside = part / package
+            inside.mkdir(parents=True)
+            for name, data in contents.items():
+                (inside / name).write_bytes(data)
+                (inside / name).chmod(0o444)
+
+        key = _folder_key(package, hashes.items())
         with self.cache.entry("folders", key, make, waiting) as kept:
             yield kept
 
@@ -115,6 +132,11 @@ class Files:
             msg = f"{size} bytes came that are not the {file.size} bytes of {file.name}"
             raise FetchError(msg)
         os.chmod(part, 0o444)
+
+
+def _folder_key(package: str, files: Iterable[tuple[str, str]]) -> str:
+    listed = sorted((_checked(name), sha256) for name, sha256 in files)
+    return hashlib.sha256(json.dumps([package, listed]).encode()).hexdigest()
 
 
 def _checked(name: str) -> str:

@@ -5,18 +5,19 @@ from __future__ import annotations
 import logging
 import math
 import uuid
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from celery_app.dataset import PrepareFailed
+from celery_app.dataset import Prepared, PrepareFailed
 from celery_app.execution import Order, Output, Verdict
 from celery_app.files import FetchError
 from celery_app.layout import AROUND_CODE, CODE, FULL_TRAIN, SUBMISSION_PACKAGE, TEST
 from celery_app.master import MasterError, Refused
 from celery_app.progress import End, MustEnd, Progress
 from celery_app.slot import Slot
-from datarun_ext.protocol import Claim, FoldJob, FoldOutcome, FoldProgress, Reason
+from datarun_ext.protocol import Claim, FoldJob, FoldOutcome, FoldProgress, PreflightJob, Reason
 
 logger = logging.getLogger(__name__)
 
@@ -58,25 +59,36 @@ def _train_and_test(
         slot.files.folder(job.files, SUBMISSION_PACKAGE, progress.tick) as code,
         slot.datasets.prepared(job.dataset, job.limits, progress) as dataset,
     ):
-        order = Order(
-            key=f"fold-{job.fold_id}.{job.attempt}",
-            program=dataset.program,
-            arguments={
-                "target_column": job.dataset.target_column,
-                "workflow_elements": list(job.dataset.workflow_elements),
-                "train_is": job.train_is,
-                "n_train": job.n_train,
-                "n_test": job.n_test,
-            },
-            readonly={AROUND_CODE: str(code), **dataset.readonly},
-            code=CODE,
-            limits=slot.limits(job.limits),
-            threads=slot.threads,
-        )
+        key = f"fold-{job.fold_id}.{job.attempt}"
+        order = order_of(slot, job, key=key, code=code, dataset=dataset)
         verdict = slot.executor.run(order, progress.on_sign)
     if progress.end is not None:
         raise MustEnd(progress.end)
     return judge(job, verdict)
+
+
+def order_of(
+    slot: Slot, job: FoldJob | PreflightJob, *, key: str, code: Path, dataset: Prepared
+) -> Order:
+    """Return the order to train and test a submission, or to try it on a few rows."""
+    arguments: dict[str, Any] = {
+        "target_column": job.dataset.target_column,
+        "workflow_elements": list(job.dataset.workflow_elements),
+        "train_is": job.train_is,
+        "n_train": job.n_train,
+        "n_test": job.n_test,
+    }
+    if isinstance(job, PreflightJob):
+        arguments["few_rows"] = True
+    return Order(
+        key=key,
+        program=dataset.program,
+        arguments=arguments,
+        readonly={AROUND_CODE: str(code), **dataset.readonly},
+        code=CODE,
+        limits=slot.limits(job.limits),
+        threads=slot.threads,
+    )
 
 
 def judge(job: FoldJob, verdict: Verdict) -> tuple[FoldOutcome, bytes, bytes]:
@@ -95,8 +107,8 @@ def judge(job: FoldJob, verdict: Verdict) -> tuple[FoldOutcome, bytes, bytes]:
     if verdict.reason is not None:
         return outcome, b"", b""
     try:
-        full_train, full_train_shape = _checked(verdict.output(FULL_TRAIN), job.n_train)
-        test, test_shape = _checked(verdict.output(TEST), job.n_test)
+        full_train, full_train_shape = checked(verdict.output(FULL_TRAIN), job.n_train)
+        test, test_shape = checked(verdict.output(TEST), job.n_test)
     except NotUsable as error:
         detail = f"The fold ended without usable predictions: {error}."
         failed = {"reason": Reason.NO_RESULT, "detail": detail}
@@ -112,8 +124,8 @@ def judge(job: FoldJob, verdict: Verdict) -> tuple[FoldOutcome, bytes, bytes]:
     return done, full_train.data, test.data
 
 
-def _checked(output: Output | None, rows: int) -> tuple[Output, tuple[int, ...]]:
-    """Return predictions and their shape when the bytes are what their description says."""
+def checked(output: Output | None, rows: int) -> tuple[Output, tuple[int, ...]]:
+    """Return predictions and their shape; raises `NotUsable` when they are not as described."""
     if output is None:
         msg = "they are missing"
         raise NotUsable(msg)

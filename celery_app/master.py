@@ -26,6 +26,8 @@ from datarun_ext.protocol import (
     FoldJob,
     FoldOutcome,
     FoldProgress,
+    PreflightJob,
+    PreflightOutcome,
     ProgressAnswer,
     Registered,
     Registration,
@@ -100,6 +102,11 @@ class MasterClient:
         answer = self._send("claim/split/", claim, allowed=(409,))
         return None if answer.status == 409 else _read(SplitJob, answer)
 
+    def claim_preflight(self, claim: Claim) -> PreflightJob | None:
+        """Take a trial; None when nobody waits for it any more."""
+        answer = self._send("claim/preflight/", claim, allowed=(409,))
+        return None if answer.status == 409 else _read(PreflightJob, answer)
+
     def progress(self, progress: FoldProgress | SplitProgress, *, timeout: float = 5.0) -> bool:
         """Renew the lease, tell what is new; False when the run must end. Tried once."""
         kind = "fold" if isinstance(progress, FoldProgress) else "split"
@@ -132,6 +139,11 @@ class MasterClient:
             allowed=(409,),
             patience_s=self.patience_s if patience_s is None else patience_s,
         )
+        return answer.status != 409
+
+    def finish_preflight(self, outcome: PreflightOutcome, *, patience_s: float) -> bool:
+        """Tell how a trial ended; False when nobody waits for it any more."""
+        answer = self._send("result/preflight/", outcome, allowed=(409,), patience_s=patience_s)
         return answer.status != 409
 
     def upload(

@@ -1,4 +1,4 @@
-"""The two Celery tasks. Their bodies never raise: Celery would end the worker or run them again."""
+"""The Celery tasks. Their bodies never raise: Celery would end the worker or run them again."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 from celery_app.foldrun import run_fold
 from celery_app.pool import SlotPool
+from celery_app.preflightrun import run_preflight
 from celery_app.slot import Slot
 from celery_app.splitrun import run_split
-from datarun_ext.protocol import TASK_FOLD, TASK_SPLIT
+from datarun_ext.protocol import TASK_FOLD, TASK_PREFLIGHT, TASK_SPLIT
 
 if TYPE_CHECKING:
     from celery import Celery
@@ -19,7 +20,7 @@ logger = logging.getLogger(__name__)
 
 
 def add_tasks(app: Celery, slot: Callable[[], Slot]) -> None:
-    """Let an application run folds and splits.
+    """Let an application run folds, splits and trials.
 
     Parameters
     ----------
@@ -36,6 +37,10 @@ def add_tasks(app: Celery, slot: Callable[[], Slot]) -> None:
     @app.task(name=TASK_SPLIT, shared=False)  # type: ignore[untyped-decorator]
     def split(task_id: str, attempt: int) -> None:
         _safely(TASK_SPLIT, lambda: run_split(slot(), task_id, attempt), slot)
+
+    @app.task(name=TASK_PREFLIGHT, shared=False)  # type: ignore[untyped-decorator]
+    def preflight(task_id: str, attempt: int) -> None:
+        _safely(TASK_PREFLIGHT, lambda: run_preflight(slot(), task_id, attempt), slot)
 
 
 def _safely(name: str, work: Callable[[], None], slot: Callable[[], Slot]) -> None:

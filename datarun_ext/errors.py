@@ -42,6 +42,18 @@ class InvalidField(InvalidFields):
         super().__init__({name: [why]})
 
 
+class PreflightFailed(DatarunError):
+    """A submission failed when it was tried on a few rows; `found` says how and where."""
+
+    def __init__(self, message: str, found: Mapping[str, Any]) -> None:
+        super().__init__(message)
+        self.found = dict(found)
+
+    def body(self) -> dict[str, Any]:
+        """The sentence as that of a field, and what the submission did."""
+        return {"preflight": [self.message], **self.found}
+
+
 class BadRequest(DatarunError):
     """The request as a whole cannot be read."""
 

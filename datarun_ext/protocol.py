@@ -19,10 +19,12 @@ PROTOCOL = 1
 QUEUE_HIGH = "H"
 QUEUE_LOW = "L"
 QUEUE_SPLIT = "celery"
+QUEUE_PREFLIGHT = QUEUE_SPLIT
 QUEUES = (QUEUE_HIGH, QUEUE_LOW, QUEUE_SPLIT)
 
 TASK_FOLD = "datarun.fold"
 TASK_SPLIT = "datarun.split"
+TASK_PREFLIGHT = "datarun.preflight"
 
 HEADER_PROTOCOL = "X-Datarun-Protocol"
 """Request header by which a runner states its `PROTOCOL`."""
@@ -138,6 +140,21 @@ class SplitJob(Message):
     limits: Limits
 
 
+class PreflightJob(Message):
+    """A submission to try out on a few rows before anything of it is stored."""
+
+    task_id: str
+    attempt: int
+    dataset: Dataset
+    files: dict[str, str]
+    """Name -> base64 of the content: the master keeps no file of it that could be fetched."""
+    train_is: str
+    n_train: int
+    """Rows of the training set to predict: its first ones."""
+    n_test: int
+    limits: Limits
+
+
 class Measure(Message):
     """What one phase used, measured from outside the submission."""
 
@@ -184,6 +201,19 @@ class FoldOutcome(Message):
     test_dtype: str | None = None
 
 
+class PreflightOutcome(Message):
+    """How a trial ended; fields as in `FoldOutcome`, without predictions."""
+
+    task_id: str
+    attempt: int
+    reason: Reason | None = None
+    """None: the submission trains and predicts."""
+    detail: str = ""
+    traceback: str = ""
+    user_line: UserLine | None = None
+    log: str = ""
+
+
 class FoldProgress(Message):
     """Sent while a fold runs: which phases are done, what was printed. Renews the lease."""
 
@@ -196,7 +226,7 @@ class FoldProgress(Message):
 
 
 class SplitProgress(Message):
-    """Renews the lease of a running split."""
+    """Renews the lease of a running split or trial."""
 
     task_id: str
     attempt: int
@@ -255,7 +285,7 @@ class Claim(Message):
 
     runner_id: int
     id: int | str
-    """Fold id, or task id of a split."""
+    """Fold id, or task id of a split or a trial."""
     attempt: int
     key: str = ""
     """Names this claim: sent again, because the answer was lost, it gets the same answer."""

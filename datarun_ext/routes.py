@@ -21,7 +21,7 @@ from datarun_ext.services.master import Master
 ID = r"(\d{1,16})"
 NAME = r"([^/]+)"
 TASK = r"([0-9A-Za-z-]+)"
-KIND = r"(fold|split)"
+KIND = r"(fold|split|preflight)"
 
 PUBLIC: list[tuple[str, type]] = [
     (r"runapp/rawdata/", rawdata.RawDataList),

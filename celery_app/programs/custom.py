@@ -18,7 +18,7 @@ from celery_app.programs.modules import load, make_importable, member
 from celery_app.programs.objects import load_object, store_object
 from celery_app.programs.predictions import Expected
 from celery_app.programs.prepare import X_TEST, X_TRAIN, Y_TRAIN
-from celery_app.workflow import Workflow
+from celery_app.workflow import Workflow, take
 from datarun_ext.protocol import Phase, Reason
 
 ELEMENTS = "workflow_elements"
@@ -76,7 +76,8 @@ def custom_fold(context: Context) -> None:
     ):
         context.begin(phase)
         if isinstance(trainer, Workflow):
-            predicted = trainer.predict(X)
+            few = arguments.get("few_rows")
+            predicted = trainer.predict(take(X, range(wanted.rows)) if few else X)
         else:
             predicted = trainer.predict(X, wanted.rows)
         predictions.hand_over(context, predicted, wanted)

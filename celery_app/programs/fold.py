@@ -22,19 +22,25 @@ def indices(text: str) -> np.ndarray:
 
 
 def fold(context: Context) -> None:
-    """Fit on the fold's rows, then predict the whole training set and the test set."""
+    """Fit on the fold's rows, then predict the whole training set and the test set.
+
+    With ``few_rows``, only the first ``n_train`` and ``n_test`` rows of them.
+    """
     arguments = context.arguments
     folder = context.path(PREPARED)
     train_is = indices(arguments["train_is"])
     X_train = load_frame(folder, X_TRAIN)
     y_train = load_frame(folder, Y_TRAIN)[arguments[TARGET]]
     X_test = load_frame(folder, X_TEST)
+    seen = X_train
+    if arguments.get("few_rows"):
+        seen, X_test = X_train.iloc[: arguments["n_train"]], X_test.iloc[: arguments["n_test"]]
     workflow = Workflow(context.path(CODE), arguments["workflow_elements"])
 
     context.begin(Phase.TRAIN)
     workflow.train(X_train, y_train, train_is)
     context.begin(Phase.VALIDATION)
-    predictions = workflow.predict(X_train)
+    predictions = workflow.predict(seen)
     probabilities = workflow.gives_probabilities
     hand_over(context, predictions, Expected(FULL_TRAIN, arguments["n_train"], probabilities))
     context.begin(Phase.TEST)

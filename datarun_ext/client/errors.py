@@ -61,6 +61,37 @@ class Unavailable(DatarunHTTPError):
     """The server is there but cannot do it now; trying later may work."""
 
 
+class PreflightFailed(DatarunHTTPError):
+    """The submission failed on a few rows; the server has stored nothing of it.
+
+    Attributes
+    ----------
+    reason : str
+        As a fold's, e.g. ``USER_ERROR``.
+    cause : str
+        One sentence.
+    file, line, text : str, int, str
+        Where in the submission's own files; ``""``, 0 and ``""`` when it is no line of theirs.
+    traceback, log : str
+        What it raised, and what it printed.
+    """
+
+    def __init__(self, status: int, body: Mapping[str, object], *, request: str) -> None:
+        where = body.get("user_line")
+        where = where if isinstance(where, Mapping) else {}
+        self.reason = str(body.get("reason") or "")
+        self.cause = str(body.get("detail") or "")
+        self.file, self.text = str(where.get("file", "")), str(where.get("text", ""))
+        self.line = int(str(where.get("line", 0)))
+        self.traceback, self.log = str(body.get("traceback") or ""), str(body.get("log") or "")
+        sentences = body.get("preflight")
+        why = [str(sentence) for sentence in sentences] if isinstance(sentences, list) else []
+        detail = " ".join(why) or self.cause
+        if self.text:
+            detail += f"\n  {self.file}, line {self.line}: {self.text.strip()}\n "
+        super().__init__(status, detail, {"preflight": why}, request=request)
+
+
 class WaitTimeout(ClientError, TimeoutError):
     """What was waited for had not ended in time; it goes on all the same.
 
@@ -102,6 +133,8 @@ def http_error(status: int, body: object, *, request: str) -> DatarunHTTPError:
     detail = ""
     fields: dict[str, list[str]] = {}
     if isinstance(body, dict):
+        if status == 400 and isinstance(body.get("preflight"), list) and "reason" in body:
+            return PreflightFailed(status, body, request=request)
         for name, why in body.items():
             if isinstance(why, list):
                 fields[str(name)] = [str(sentence) for sentence in why]

@@ -44,6 +44,7 @@ class Folds:
         priority: Priority | str = Priority.LOW,
         limits: LimitsLike | None = None,
         force: str | None = None,
+        preflight: bool = False,
     ) -> Fold:
         """Have a model trained on one fold; return the fold.
 
@@ -62,6 +63,9 @@ class Folds:
         force : str, optional
             ``"submission_fold"`` replaces a fold of that id, ``"submission, submission_fold"``
             the submission, its files and all its folds.
+        preflight : bool
+            Whether the server tries the model on at most 50 rows first. Raises `PreflightFailed`,
+            which shows the line, when that fails; then the server has stored nothing.
         """
         body: dict[str, Any] = {
             "train_is": pack_indices(train),
@@ -81,7 +85,8 @@ class Folds:
             body["limits"] = limits_body(limits)
         if force is not None:
             body["force"] = force
-        return parse(Fold, self._transport.post("runapp/submissionfold/", body, view="summary"))
+        asked = {"view": "summary", "preflight": 1 if preflight else None}
+        return parse(Fold, self._transport.post("runapp/submissionfold/", body, **asked))
 
     def list(
         self,

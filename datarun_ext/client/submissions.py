@@ -34,6 +34,7 @@ class Submissions:
         submission_id: int | None = None,
         priority: Priority | str = Priority.LOW,
         limits: LimitsLike | None = None,
+        preflight: bool = False,
     ) -> Submission:
         """Send a model and have it trained on every fold; return it with its id.
 
@@ -54,6 +55,9 @@ class Submissions:
             H goes before L.
         limits : Limits or mapping, optional
             What each fold may use.
+        preflight : bool
+            Whether the server tries the model on at most 50 rows first. Raises `PreflightFailed`,
+            which shows the line, when that fails; then the server has stored nothing.
         """
         if isinstance(dataset, str) or (isinstance(dataset, int) and isinstance(cv, int)):
             dataset = self._datasets.get(dataset)
@@ -79,7 +83,8 @@ class Submissions:
             body["databoard_s_id"] = submission_id
         if limits is not None:
             body["limits"] = limits_body(limits)
-        return parse(Submission, self._transport.post("runapp/submission/", body))
+        asked = 1 if preflight else None
+        return parse(Submission, self._transport.post("runapp/submission/", body, preflight=asked))
 
     def list(
         self, *, dataset: Dataset | int | None = None, limit: int | None = None

@@ -20,6 +20,7 @@ from datarun_ext.protocol import (
     Claim,
     File,
     FoldProgress,
+    PreflightOutcome,
     ProgressAnswer,
     Registration,
     SplitOutcome,
@@ -98,15 +99,17 @@ class ClaimWork(RunnerHandler):
 
     @allow_unauthenticated
     async def post(self, kind: str) -> None:
-        """Give the fold or the split that a message announced."""
+        """Give the fold, the split or the trial that a message announced."""
         claim, gate = await self.message(Claim), self.master.gate
         if kind == "fold":
             if not isinstance(claim.id, int):
                 msg = f"id: {claim.id!r} is no fold's."
                 raise BadRequest(msg)
             self.answer_message(await gate.claim_fold(claim=claim))
-        else:
+        elif kind == "split":
             self.answer_message(await gate.claim_split(claim=claim))
+        else:
+            self.answer_message(await gate.claim_preflight(claim=claim))
 
 
 class Progress(RunnerHandler):
@@ -143,8 +146,10 @@ class Result(RunnerHandler):
         self.request.body = await asyncio.to_thread(b"".join, self.pieces)
         if kind == "fold":
             await self.master.gate.fold_result(body=self.request.body)
-        else:
+        elif kind == "split":
             await self.master.gate.split_result(outcome=await self.message(SplitOutcome))
+        else:
+            await self.master.gate.preflight_result(outcome=await self.message(PreflightOutcome))
         self.answer_nothing()
 
 

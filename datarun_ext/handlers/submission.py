@@ -13,6 +13,7 @@ from datarun_ext.handlers.base import DatarunHandler
 from datarun_ext.handlers.download import send_file
 from datarun_ext.handlers.paging import Page
 from datarun_ext.handlers.parse import check, unpack_files, unpack_fold
+from datarun_ext.handlers.preflight import try_out
 from datarun_ext.models import Priority
 from datarun_ext.schemas.bodies import IndicesBody, PriorityBody, RerunBody, SubmissionBody
 from datarun_ext.services.cv import CrossValidation, make_folds
@@ -54,6 +55,7 @@ class SubmissionList(DatarunHandler):
             must_be_new=True,
         )
         who = self.principal
+        await try_out(self, new)
         made, _ = await master.submit.submit(who=who, new=new, broker_up=master.broker_up)
         master.wake()
         found = await master.submissions.get(who=who, submission_id=made.databoard_s_id)

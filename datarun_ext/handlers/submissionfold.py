@@ -12,6 +12,7 @@ from datarun_ext.handlers.answers import View
 from datarun_ext.handlers.base import DatarunHandler
 from datarun_ext.handlers.paging import Page
 from datarun_ext.handlers.parse import unpack_files, unpack_fold
+from datarun_ext.handlers.preflight import try_out
 from datarun_ext.models import Priority, SubmissionFold
 from datarun_ext.schemas.bodies import FoldBody, PriorityBody
 from datarun_ext.services.database import now
@@ -69,6 +70,7 @@ class FoldList(FoldHandler):
         body, master = await self.body(FoldBody), self.master
         # In a thread: what has to be decompressed may be a thousand times larger.
         new = await asyncio.to_thread(new_submission, body, limit=master.settings.max_upload)
+        await try_out(self, new)
         _, folds = await master.submit.submit(
             who=self.principal, new=new, broker_up=master.broker_up
         )

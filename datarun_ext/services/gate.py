@@ -28,6 +28,8 @@ from datarun_ext.protocol import (
     Claim,
     FoldJob,
     FoldProgress,
+    PreflightJob,
+    PreflightOutcome,
     Registered,
     Registration,
     SplitJob,
@@ -40,6 +42,7 @@ from datarun_ext.services.claims import FENCED, claim_fold, claim_split, own_tas
 from datarun_ext.services.database import Database, now
 from datarun_ext.services.events import EventHub, LogText
 from datarun_ext.services.files import clean_name
+from datarun_ext.services.preflight import claim_preflight, commit_preflight
 from datarun_ext.services.results import (
     commit_fold,
     commit_split,
@@ -63,6 +66,8 @@ class Gate:
         self.settings = settings
         self.hub = hub
         self.alarms = Alarms()
+        self.preflight_ended: list[Callable[[str], None]] = []
+        """Called with the task id of each trial that a runner of this master has ended."""
         self._granted: OrderedDict[str, None] = OrderedDict()
         hub.listeners.append(self.alarms.hear)
         self._wake = wake
@@ -135,6 +140,19 @@ class Gate:
         self._grant(claim)
         return job
 
+    async def claim_preflight(self, *, claim: Claim) -> PreflightJob:
+        """Give a runner the trial that a message announced to it. Raises Fenced."""
+        job = await self.db.write(
+            claim_preflight,
+            runner_id=claim.runner_id,
+            task_id=str(claim.id),
+            attempt=claim.attempt,
+            settings=self.settings,
+            again=claim.key in self._granted,
+        )
+        self._grant(claim)
+        return job
+
     def _grant(self, claim: Claim) -> None:
         if claim.key:
             self._granted[claim.key] = None
@@ -149,7 +167,7 @@ class Gate:
         return owner is not None
 
     async def split_progress(self, *, progress: SplitProgress) -> bool:
-        """Renew a split's lease; False if the runner must end it."""
+        """Renew the lease of a split or a trial; False if the runner must end it."""
 
         def work(session: Session) -> bool:
             task = own_task(session, progress.task_id, progress.attempt)
@@ -184,6 +202,12 @@ class Gate:
         """Commit how a split ended. Raises Fenced."""
         await self.db.write(commit_split, outcome=outcome)
         self._wake()
+
+    async def preflight_result(self, *, outcome: PreflightOutcome) -> None:
+        """Commit how a trial ended, and tell who waits for it here. Raises Fenced."""
+        await self.db.write(commit_preflight, outcome=outcome)
+        for hear in self.preflight_ended:
+            hear(outcome.task_id)
 
     async def blob(self, *, sha256: str) -> Path:
         """Return where a file of that content is. Raises NotFound."""

@@ -22,6 +22,7 @@ from datarun_ext.services.folds import Folds
 from datarun_ext.services.gate import Gate
 from datarun_ext.services.pool import Pool, PoolEvents, host_name
 from datarun_ext.services.predictions import Predictions
+from datarun_ext.services.preflight import Preflights
 from datarun_ext.services.reconcile import Reconciler
 from datarun_ext.services.relay import RedisRelay
 from datarun_ext.services.runners import Problem, Runners
@@ -59,6 +60,7 @@ class Master:
         self.folds = Folds(db=self.db, wake=wake)
         self.predictions = Predictions(db=self.db)
         self.gate = Gate(db=self.db, settings=settings, hub=self.hub, wake=wake)
+        self.preflights = Preflights(db=self.db, settings=settings, gate=self.gate, wake=wake)
         self.reconciler = Reconciler(db=self.db, settings=settings, wake=wake)
         self.runners = Runners(db=self.db, settings=settings, problems=self.problems)
         self.pool: Pool | None = None

@@ -28,6 +28,7 @@ from datarun_ext.models import (
     Stage,
     SubmissionFold,
     Task,
+    TaskKind,
     TaskState,
 )
 from datarun_ext.protocol import Reason
@@ -35,6 +36,7 @@ from datarun_ext.services.database import Database, now
 from datarun_ext.services.datasets import dataset_event
 from datarun_ext.services.events import KEPT, newest_seq
 from datarun_ext.services.files import remove_stale
+from datarun_ext.services.preflight import forget_preflights
 from datarun_ext.services.splits import task_event
 from datarun_ext.services.submit import split_failed
 from datarun_ext.services.transitions import fail, requeue
@@ -80,6 +82,7 @@ class Reconciler:
         for folder in (self.settings.dataset_dir, self.settings.submission_dir):
             await asyncio.to_thread(remove_stale, folder, older_than_s=STALE_S, now=now())
         await self.db.write(_prune_events)
+        await self.db.write(forget_preflights)
 
     async def work_is_left(self) -> bool:
         """Whether an earlier master left folds or splits that have not ended."""
@@ -139,6 +142,7 @@ class Reconciler:
     def _look(self, session: Session) -> int:
         if not self._lead(session):
             return 0
+        forget_preflights(session)
         count = _reclaim(
             session,
             SubmissionFold.lease_until < now(),
@@ -201,7 +205,14 @@ def platform_fault(
 
 
 def task_fault(session: Session, *, task: Task, why: str) -> None:
-    """Send a split again after a fault of the platform, as `platform_fault` does a fold."""
+    """Send a split again after a fault of the platform, as `platform_fault` does a fold.
+
+    A trial is not sent again: who waits for it is told at once.
+    """
+    if task.kind == TaskKind.PREFLIGHT:
+        task.state, task.reason, task.ended_at = TaskState.FAILURE, Reason.RUNNER_LOST, now()
+        task.message, task.arguments, task.lease_until = why, {}, None
+        return
     task.platform_faults += bool(why)
     task.lease_until = task.runner_id = task.dispatched_at = None
     if task.platform_faults < TRIES:
@@ -248,7 +259,7 @@ def _reclaim(session: Session, which_folds: Any, which_tasks: Any, *, why: str) 
         platform_fault(session, fold_id=fold_id, attempt=attempt, came_from=RUNNING, why=why)
     tasks = session.scalars(select(Task).where(Task.state == TaskState.STARTED, which_tasks)).all()
     for task in tasks:
-        log.warning("Split %s is sent again. %s", task.id, why)
+        log.warning("Task %s (%s) has lost its runner. %s", task.id, task.kind, why)
         task_fault(session, task=task, why=why)
     return len(folds) + len(tasks)
 

@@ -138,7 +138,10 @@ def end_split(
     task.reason, task.message = outcome.reason, outcome.detail
     task.state = TaskState.SUCCESS if outcome.reason is None else TaskState.FAILURE
     newest = session.scalars(
-        select(Task.id).where(Task.raw_data_id == dataset.id).order_by(Task.created.desc()).limit(1)
+        select(Task.id)
+        .where(Task.raw_data_id == dataset.id, Task.kind != TaskKind.PREFLIGHT)
+        .order_by(Task.created.desc())
+        .limit(1)
     ).one()
     if newest != task.id:
         task_event(session, task)
