@@ -300,7 +300,7 @@ def _unannounce(
     folds = [
         (fold_id, faults)
         for fold_id, faults, priority, at in announced
-        if passed is None or at < passed.get(Priority(priority), 0.0)
+        if passed is None or (at or 0.0) < passed.get(Priority(priority), 0.0)
     ]
     for fold_id, faults in folds:
         requeue(
