@@ -128,6 +128,7 @@ export function FoldView(props: { fold: Fold; onClose: () => void }): React.Reac
 
 function Elapsed({ fold }: { fold: Fold }): React.ReactElement | null {
   const { trans } = useApp();
+  const usual = useModel().health?.limits.default;
   const [, tick] = React.useReducer((n: number) => n + 1, 0);
   React.useEffect(() => {
     const timer = setInterval(tick, 1000);
@@ -137,7 +138,7 @@ function Elapsed({ fold }: { fold: Fold }): React.ReactElement | null {
     return null;
   }
   const elapsed = Math.max(0, Math.round(Date.now() / 1000 - fold.started_at));
-  const { soft_s } = fold.limits;
+  const soft_s = fold.limits.soft_s ?? usual?.soft_s;
   return (
     <small className="jp-Datarun-elapsed">
       {soft_s

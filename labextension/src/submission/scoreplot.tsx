@@ -8,6 +8,8 @@ const ROW = 44;
 const LEFT = 150;
 const RIGHT = 90;
 const WIDTH = 720;
+/** Dots stand apart, so that equal ones can be told. */
+const SPREAD = 5;
 
 /** Each fold's scores as dots on a line, with their mean. */
 export function ScorePlot({ folds }: { folds: readonly Fold[] }): React.ReactElement {
@@ -36,6 +38,15 @@ export function ScorePlot({ folds }: { folds: readonly Fold[] }): React.ReactEle
   );
 }
 
+/** What an axis spans: a little more than its values, and no accuracy beyond 0 and 1. */
+export function extent(name: string, values: readonly number[]): [number, number] {
+  const [low, high] = [Math.min(...values), Math.max(...values)];
+  const room = Math.max((high - low) / 10, Math.abs(high) / 50, 1e-9);
+  return name.endsWith('accuracy')
+    ? [Math.max(0, low - room), Math.min(1, high + room)]
+    : [low - room, high + room];
+}
+
 function Line(props: { name: string; row: number; folds: readonly Fold[] }): React.ReactElement {
   const { trans } = useApp();
   const { name, row, folds } = props;
@@ -44,10 +55,7 @@ function Line(props: { name: string; row: number; folds: readonly Fold[] }): Rea
     return value === null || value === undefined ? [] : [{ id: fold.databoard_sf_id, value }];
   });
   const values = dots.map(({ value }) => value);
-  let [low, high] = [Math.min(...values), Math.max(...values)];
-  if (high - low < 1e-9) {
-    [low, high] = [low - 0.5, high + 0.5];
-  }
+  const [low, high] = extent(name, values);
   const x = (value: number) => LEFT + ((WIDTH - LEFT - RIGHT) * (value - low)) / (high - low);
   const mean = values.reduce((sum, value) => sum + value, 0) / Math.max(1, values.length);
   const y = row * ROW + ROW / 2;
@@ -75,8 +83,14 @@ function Line(props: { name: string; row: number; folds: readonly Fold[] }): Rea
         {score(high)}
       </text>
       <line className="jp-Datarun-mean" x1={x(mean)} x2={x(mean)} y1={y - 11} y2={y + 11} />
-      {dots.map(({ id, value }) => (
-        <circle key={id} className="jp-Datarun-dot" cx={x(value)} cy={y} r={4.5}>
+      {dots.map(({ id, value }, place) => (
+        <circle
+          key={id}
+          className="jp-Datarun-dot"
+          cx={x(value)}
+          cy={y + SPREAD * ((place % 3) - 1)}
+          r={4}
+        >
           <title>{trans.__('Fold %1: %2', id, score(value))}</title>
         </circle>
       ))}

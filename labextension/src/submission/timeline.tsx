@@ -9,6 +9,8 @@ const LANE = 22;
 const AXIS = 22;
 const LEFT = 150;
 const RIGHT = 16;
+/** Of the box, at both sides. */
+const PADDING = 32;
 const MAX_WIDTH = 1400;
 
 /** Which fold ran when, on which runner. */
@@ -22,7 +24,9 @@ export function Timeline({ folds }: { folds: readonly Fold[] }): React.ReactElem
     if (!node) {
       return;
     }
-    const observer = new ResizeObserver(() => setWidth(Math.min(node.clientWidth, MAX_WIDTH)));
+    const observer = new ResizeObserver(() =>
+      setWidth(Math.min(node.clientWidth - PADDING, MAX_WIDTH))
+    );
     observer.observe(node);
     return () => observer.disconnect();
   }, []);

@@ -54,7 +54,7 @@ export function FoldBar(props: { progress: IProgress }): React.ReactElement {
   const parts: [Mark, number][] = [
     ['good', counts.TESTED ?? 0],
     ['bad', failed],
-    ['run', (counts.TRAINED ?? 0) + (counts.VALIDATED ?? 0)]
+    ['run', Math.max(counts.RUNNING ?? 0, (counts.TRAINED ?? 0) + (counts.VALIDATED ?? 0))]
   ];
   const text =
     failed > 0
