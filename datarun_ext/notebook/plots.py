@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
@@ -137,11 +138,9 @@ def timeline_chart(folds: Sequence[Fold], title: str) -> Chart:
             values.append(
                 {**about, "what": "waits", "from": fold.created - begin, "to": started - begin}
             )
-        if started is not None and fold.ended_at is not None:
             what = "failed" if fold.reason else "runs"
-            values.append(
-                {**about, "what": what, "from": started - begin, "to": fold.ended_at - begin}
-            )
+            until = max(fold.ended_at or time.time(), started)
+            values.append({**about, "what": what, "from": started - begin, "to": until - begin})
     return Chart(
         {
             "title": title,

@@ -62,5 +62,4 @@ test('a cell is submitted, its view becomes done by itself, and cancels while id
   const chart = page.locator('.jp-Cell[data-windowed-list-index="3"]');
   await chart.scrollIntoViewIfNeeded();
   await expect(chart.locator('.vega-embed canvas, .vega-embed svg').first()).toBeVisible();
-  await page.screenshot({ path: '/tmp/nbshot2.png' });
 });
