@@ -332,3 +332,11 @@ async def test_log_grows_while_a_fold_runs(api: Api, runner: HttpRunner) -> None
         "databoard_sf_id", "state", "reason", "detail", "log", "next", "log_messages", "traceback",
         "user_line",
     }  # fmt: skip
+
+
+async def test_rows_may_stand_twice_and_in_both_parts(api: Api, runner: HttpRunner) -> None:
+    """A bootstrap draws them so, and clients of datarun 0.4 validate on rows that they train on."""
+    await split_dataset(api, runner)
+    await created(api, "runapp/submissionfold/", fold(11, train_is=indices(1, 1, 2)))
+    await created(api, "runapp/submissionfold/", fold(12, 2, test_is=indices(0, 1, 1)))
+    await created(api, "runapp/submissionfold/", fold(13, 3, test_is=indices()))
