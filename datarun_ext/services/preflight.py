@@ -13,12 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import numpy.typing as npt
 from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session, selectinload
 
-from datarun_ext.codecs import pack_indices, unpack, unpack_indices
+from datarun_ext.codecs import pack_indices
 from datarun_ext.config import Settings
 from datarun_ext.errors import (
     Conflict,
@@ -30,8 +28,9 @@ from datarun_ext.errors import (
     Unavailable,
 )
 from datarun_ext.models import RawData, SplitState, Submission, Task, TaskKind, TaskState
-from datarun_ext.protocol import Labels, Limits, PreflightJob, PreflightOutcome, Reason
+from datarun_ext.protocol import Limits, PreflightJob, PreflightOutcome, Reason
 from datarun_ext.services.claims import FENCED, claim_task, dataset_message, own_task
+from datarun_ext.services.cv import few_rows
 from datarun_ext.services.database import Database, now
 from datarun_ext.services.datasets import visible
 from datarun_ext.services.files import clean_names
@@ -44,8 +43,6 @@ if TYPE_CHECKING:
 
 ROWS = 50
 """Rows of the fold to train on, and of the training and the test set to predict, at most."""
-CLASSES = 5
-"""With ten rows of each class, what a submission stratifies or calibrates works on 50 rows too."""
 SOFT_S, HARD_S = 5.0, 8.0
 ANSWER_S = 20.0
 LOOK_S = 0.5
@@ -176,7 +173,7 @@ def _plan(
             "files": {
                 clean[name]: base64.b64encode(data).decode("ascii") for name, data in files.items()
             },
-            "train_is": pack_indices(few_rows(fold.indices.train_is, dataset)),
+            "train_is": pack_indices(few_rows(fold.indices.train_is, dataset, most=ROWS)),
             "n_train": min(ROWS, dataset.n_train),
             "n_test": min(ROWS, dataset.n_test),
             "limits": _limits(dataset, fold.limits, settings).model_dump(mode="json"),
@@ -204,23 +201,6 @@ def _add(session: Session, *, task: Task) -> None:
         msg = f"{waiting} preflights of yours are waiting: wait for them. {REMEDY}"
         raise TooManyRequests(msg)
     session.add(task)
-
-
-def few_rows(train_is: str, dataset: RawData) -> npt.NDArray[np.int64]:
-    """Return at most `ROWS` rows of a fold, of its `CLASSES` most frequent classes alike."""
-    rows = np.sort(unpack_indices(train_is))
-    labels = Labels.model_validate(dataset.labels or {})
-    if labels.kind == "classes":
-        codes = np.frombuffer(unpack(labels.train, limit=1 << 34), dtype="<i8")[rows]
-        classes, counts = np.unique(codes, return_counts=True)
-        kept = classes[np.argsort(-counts, kind="stable")][:CLASSES]
-        members = [rows[codes == code] for code in kept]
-        # Every class gives its first row, then every class its second one, until there are enough.
-        turns = np.concatenate([np.arange(len(of_class)) for of_class in members])
-        rows = np.sort(np.concatenate(members)[np.argsort(turns, kind="stable")][:ROWS])
-    elif len(rows) > ROWS:
-        rows = rows[np.linspace(0, len(rows) - 1, ROWS).astype(np.int64)]
-    return rows
 
 
 def _limits(dataset: RawData, asked: Mapping[str, Any], settings: Settings) -> Limits:
