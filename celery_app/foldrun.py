@@ -15,7 +15,7 @@ from celery_app.execution import Order, Output, Verdict
 from celery_app.files import FetchError
 from celery_app.layout import AROUND_CODE, CODE, FULL_TRAIN, SUBMISSION_PACKAGE, TEST
 from celery_app.master import MasterError, Refused
-from celery_app.progress import End, MustEnd, Progress
+from celery_app.progress import REASONS, End, MustEnd, Progress
 from celery_app.slot import Slot
 from datarun_ext.protocol import Claim, FoldJob, FoldOutcome, FoldProgress, PreflightJob, Reason
 
@@ -148,8 +148,9 @@ def _dtype(output: Output) -> str:
 
 
 def _ended(job: FoldJob, why: End) -> FoldOutcome:
-    reason = Reason.RUNNER_STOPPED if why is End.SHUTDOWN else Reason.CANCELLED
-    return FoldOutcome(fold_id=job.fold_id, attempt=job.attempt, reason=reason, detail=why.value)
+    return FoldOutcome(
+        fold_id=job.fold_id, attempt=job.attempt, reason=REASONS[why], detail=why.value
+    )
 
 
 def _fault(job: FoldJob, detail: str) -> FoldOutcome:

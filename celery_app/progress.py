@@ -9,7 +9,7 @@ from enum import StrEnum
 from celery_app.execution import Sign
 from celery_app.master import MasterAway, MasterClient, MasterError
 from celery_app.shared import Shared
-from datarun_ext.protocol import FoldProgress, Measure, Phase, SplitProgress
+from datarun_ext.protocol import FoldProgress, Measure, Phase, Reason, SplitProgress
 
 logger = logging.getLogger(__name__)
 
@@ -27,7 +27,17 @@ class End(StrEnum):
 
     UNWANTED = "the master no longer wants it"
     LEASE_LOST = "the master could not be reached for longer than the lease"
+    REFUSED = "the master refuses to hear of it"
     SHUTDOWN = "runner shut down"
+
+
+REASONS = {
+    End.UNWANTED: Reason.CANCELLED,
+    End.LEASE_LOST: Reason.PLATFORM,
+    End.REFUSED: Reason.PLATFORM,
+    End.SHUTDOWN: Reason.RUNNER_STOPPED,
+}
+"""What the master is told of a run that had to end."""
 
 
 class MustEnd(Exception):
@@ -110,7 +120,7 @@ class Progress:
                 self.end = End.LEASE_LOST
                 logger.error("a run is given up, its lease is lost: %s", error)
         except MasterError as error:
-            self.end = End.UNWANTED
+            self.end = End.REFUSED
             logger.error("a run is given up, the master refuses its progress: %s", error)
         else:
             self._renewed, self._told = self._tried, done

@@ -34,7 +34,7 @@ from celery_app.layout import (
     SUMMARY,
 )
 from celery_app.master import MasterError
-from celery_app.progress import End, MustEnd, Progress
+from celery_app.progress import REASONS, End, MustEnd, Progress
 from celery_app.slot import Slot
 from datarun_ext.protocol import (
     Claim,
@@ -77,8 +77,7 @@ def run_split(slot: Slot, task_id: str, attempt: int) -> None:
     try:
         outcome = _split(slot, job, progress)
     except MustEnd as end:
-        reason = Reason.RUNNER_STOPPED if end.why is End.SHUTDOWN else Reason.CANCELLED
-        outcome = _failed(job, reason, end.why.value)
+        outcome = _failed(job, REASONS[end.why], end.why.value)
     except SplitFailed as failure:
         outcome = _failed(job, Reason.DATA_ERROR, str(failure))
     except (OSError, FetchError, MasterError) as error:

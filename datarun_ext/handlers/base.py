@@ -27,7 +27,7 @@ from datarun_ext.errors import (
 from datarun_ext.handlers.answers import View
 from datarun_ext.handlers.parse import check, parse
 from datarun_ext.services.master import Master
-from datarun_ext.services.principal import Principal
+from datarun_ext.services.principal import LOCAL_USER, Principal
 
 log = logging.getLogger("datarun.http")
 
@@ -35,8 +35,6 @@ M = TypeVar("M", bound=BaseModel)
 RESOURCE = "datarun"
 ACTIONS = {"GET": "read", "HEAD": "read", "OPTIONS": "read"}
 LARGE_BODY = 256 * 1024
-LOCAL_USER = "jupyter"
-"""Owner of what comes from a Jupyter server that has one user: its tokens have no stable name."""
 
 
 class Identified(JupyterHandler):

@@ -62,11 +62,15 @@ def check(model: type[M], data: Any) -> M:
 def parse_json(body: bytes) -> Any:
     """Return parsed JSON, strictly: no NaN, no doubled key, no half character.
 
+    No body at all is an empty object, as in datarun 0.4.
+
     Raises
     ------
     BadRequest
         With the parser's reason.
     """
+    if not body:
+        return {}
     try:
         text = body.decode("utf-8")
         data = json.loads(text, parse_constant=_no_constant, object_pairs_hook=_no_doubles)

@@ -63,6 +63,10 @@ class SubmissionFold(Base):
     __table_args__ = (
         Index(None, "stage", "priority", "owner", "created"),
         Index(None, "stage", "lease_until"),
+        Index(None, "task_id"),
+        Index(None, "raw_data_id", "stage", "ended_at"),
+        Index(None, "owner", "databoard_sf_id"),
+        Index(None, "new", "stage", "raw_data_id"),
         {"sqlite_autoincrement": True},
     )
 
@@ -71,7 +75,7 @@ class SubmissionFold(Base):
         BigId, ForeignKey("submission.databoard_s_id", ondelete="CASCADE"), index=True
     )
     raw_data_id: Mapped[int] = mapped_column(
-        BigId, ForeignKey("raw_data.id", ondelete="CASCADE"), index=True
+        BigId, ForeignKey("raw_data.id", ondelete="CASCADE")
     )
     owner: Mapped[str] = mapped_column(String(150))
     priority: Mapped[Priority] = mapped_column(String(1), default=Priority.LOW)

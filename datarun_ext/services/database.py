@@ -37,9 +37,16 @@ READERS = 4
 _WRITE_LOCK = 0x64617461
 
 
+_clock = {"ahead": 0.0}
+"""Seconds by which the database's clock is ahead of this host's."""
+
+
 def now() -> float:
-    """Return the time that all stored times are in: seconds since 1970."""
-    return time.time()
+    """Return the time that all stored times are in: seconds since 1970 by the database's clock.
+
+    Masters of several hosts judge each other's leases, so they must agree on it.
+    """
+    return time.time() + _clock["ahead"]
 
 
 class Database:
@@ -91,6 +98,14 @@ class Database:
         if happenings and self.on_commit is not None:
             self.on_commit(happenings)
         return result
+
+    async def set_clock(self) -> None:
+        """Measure how far this host's clock is from the database's. SQLite has no other clock."""
+        if not self.is_sqlite:
+            before = time.time()
+            query = text("SELECT extract(epoch FROM clock_timestamp())")
+            there = await self.read(lambda session: float(session.execute(query).scalar_one()))
+            _clock["ahead"] = there - (before + time.time()) / 2
 
     def upgrade(self) -> None:
         """Bring the tables up to date with this version of datarun."""

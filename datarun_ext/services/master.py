@@ -155,6 +155,7 @@ class Master:
 
     async def _start(self) -> None:
         await asyncio.to_thread(self._prepare)
+        await self.db.set_clock()
         await self.hub.start()
         if self.settings.broker_url:
             await self.publisher.connect(self.settings.broker_url)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+LOCAL_USER = "jupyter"
+"""Owner of what comes from a Jupyter server that has one user: its tokens have no stable name."""
 EVERYONE = ""
 """Owner of what all may see, such as runners."""
 

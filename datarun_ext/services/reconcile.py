@@ -70,6 +70,7 @@ class Reconciler:
 
     async def look(self) -> int:
         """Send again what is stuck; return how many folds and splits that were."""
+        await self.db.set_clock()
         if not await self.db.read(self._something_is_open):
             return 0
         count = await self.db.write(self._look)

@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from sqlalchemy import select
-from sqlalchemy.orm import Session, joinedload
+from sqlalchemy.orm import Session, joinedload, undefer_group
 
 from datarun_ext.codecs import unpack_indices
 from datarun_ext.errors import InvalidField, NotFound
 from datarun_ext.models import (
+    RUNNING,
     RawData,
     SplitState,
     Stage,
@@ -27,9 +28,10 @@ from datarun_ext.services.datasets import dataset_event, visible
 from datarun_ext.services.events import record
 from datarun_ext.services.principal import Principal
 from datarun_ext.services.submit import split_failed
-from datarun_ext.services.transitions import fail, move
+from datarun_ext.services.transitions import fail, move, requeue
 
 OPEN = (TaskState.PENDING, TaskState.DISPATCHED, TaskState.STARTED)
+SENT = (Stage.DISPATCHED, *RUNNING)
 
 
 class Splits:
@@ -163,40 +165,40 @@ def end_split(
 
 
 def _release(session: Session, dataset: RawData) -> None:
-    waiting = session.scalars(
-        select(SubmissionFold).where(
-            SubmissionFold.raw_data_id == dataset.id, SubmissionFold.stage == Stage.WAITING
-        )
-    ).all()
-    for fold in waiting:
-        detail = ""
-        if dataset.split_state == SplitState.ERROR:
-            detail = split_failed(dataset)
-        else:
-            highest = max(
-                (int(part.max()) for part in _indices(fold) if part.size),
-                default=-1,
-            )
-            if highest >= dataset.n_train:
-                detail = (
-                    f"Index {highest} is out of range: the training set has {dataset.n_train} rows."
-                )
+    """Let the folds go that waited; what was sent before a new split is sent again."""
+    stages: tuple[Stage, ...] = (Stage.WAITING,)
+    if dataset.split_state == SplitState.DONE:
+        stages = (Stage.WAITING, Stage.QUEUED, *SENT)
+    query = select(SubmissionFold).where(
+        SubmissionFold.raw_data_id == dataset.id, SubmissionFold.stage.in_(stages)
+    )
+    for fold in session.scalars(query.options(undefer_group("indices"))).all():
+        fold_id, stage = fold.databoard_sf_id, Stage(fold.stage)
+        detail = _unfit(fold, dataset)
         if detail:
             fail(
                 session,
-                fold_id=fold.databoard_sf_id,
+                fold_id=fold_id,
                 reason=Reason.DATA_ERROR,
                 detail=detail,
                 log_messages=f"{detail} - ERROR(split data)",
-                came_from=(Stage.WAITING,),
+                came_from=(stage,),
             )
-        else:
-            move(
-                session,
-                fold_id=fold.databoard_sf_id,
-                to=Stage.QUEUED,
-                came_from=(Stage.WAITING,),
-            )
+        elif stage == Stage.WAITING:
+            move(session, fold_id=fold_id, to=Stage.QUEUED, came_from=(stage,))
+        elif stage in SENT:
+            faults = fold.platform_faults
+            requeue(session, fold_id=fold_id, attempt=None, came_from=(stage,), faults=faults)
+
+
+def _unfit(fold: SubmissionFold, dataset: RawData) -> str:
+    """Say why a fold cannot run on a dataset as it is now; nothing, if it can."""
+    if dataset.split_state == SplitState.ERROR:
+        return split_failed(dataset)
+    highest = max((int(part.max()) for part in _indices(fold) if part.size), default=-1)
+    if highest < dataset.n_train:
+        return ""
+    return f"Index {highest} is out of range: the training set has {dataset.n_train} rows."
 
 
 def _indices(fold: SubmissionFold) -> Iterable[Any]:

@@ -21,7 +21,7 @@ from sqlalchemy.orm import Session
 from datarun_ext.errors import Conflict, InvalidField, NotAuthenticated, NotFound, TooManyRequests
 from datarun_ext.models import User
 from datarun_ext.services.database import Database, now
-from datarun_ext.services.principal import Principal
+from datarun_ext.services.principal import LOCAL_USER, Principal
 
 T = TypeVar("T")
 
@@ -158,6 +158,8 @@ class Users:
             raise InvalidField(
                 "name", "A user name has 1 to 150 printable characters and no colon."
             )
+        if name == LOCAL_USER:
+            raise InvalidField("name", f"{name!r} is the name of this server's own person.")
         if len(password) < 4:
             raise InvalidField("password", "A password has at least 4 characters.")
 

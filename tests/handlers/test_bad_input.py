@@ -172,7 +172,7 @@ async def test_fields(api: Api, master: Master) -> None:
 
 NO_JSON = [
     (b"{", "Expecting"),
-    (b"", "Expecting value"),
+    (b" ", "Expecting value"),
     (b"\xff\xfe", "utf-8"),
     (b'{"a": NaN}', "NaN"),
     (b'{"a": -Infinity}', "Infinity"),
