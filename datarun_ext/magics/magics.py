@@ -14,9 +14,10 @@ from IPython.core.magic import Magics, line_cell_magic, magics_class
 from datarun_ext.client import ClientError, NotFound
 from datarun_ext.magics.arguments import help_text, parse
 from datarun_ext.magics.completion import matcher
+from datarun_ext.notebook.current import connect
+from datarun_ext.notebook.current import current as current_session
 from datarun_ext.notebook.objects.submission import Submission
-from datarun_ext.notebook.session import Session, connect
-from datarun_ext.notebook.session import current as current_session
+from datarun_ext.notebook.session import Session
 from datarun_ext.notebook.sources import CannotSubmit, from_source
 
 CELL_COMMANDS = ("submit",)

@@ -9,13 +9,7 @@ from datarun_ext.notebook.crossval import (
     cross_validate,
     pool,
 )
-from datarun_ext.notebook.failures import FoldFailed
-from datarun_ext.notebook.objects.dataset import Dataset
-from datarun_ext.notebook.objects.fold import Fold
-from datarun_ext.notebook.objects.submission import Submission
-from datarun_ext.notebook.plots import Chart
-from datarun_ext.notebook.session import (
-    Session,
+from datarun_ext.notebook.current import (
     connect,
     dataset,
     datasets,
@@ -27,6 +21,12 @@ from datarun_ext.notebook.session import (
     submit,
     upload,
 )
+from datarun_ext.notebook.failures import FoldFailed
+from datarun_ext.notebook.objects.dataset import Dataset
+from datarun_ext.notebook.objects.fold import Fold
+from datarun_ext.notebook.objects.submission import Submission
+from datarun_ext.notebook.plots import Chart
+from datarun_ext.notebook.session import Session
 
 __all__ = [
     "Chart",

@@ -62,7 +62,7 @@ def pool(
     >>> with dr.pool():
     ...     search = GridSearchCV(SVC(), {"C": [1, 10]}, refit=False).fit(X, y)
     """
-    from datarun_ext.notebook.session import client_of
+    from datarun_ext.notebook.current import client_of
 
     options = PoolOptions(
         client=client_of(session),

@@ -9,8 +9,9 @@ from typing import Any
 import ipywidgets as widgets
 
 from datarun_ext.client import ClientError
+from datarun_ext.notebook.current import current
 from datarun_ext.notebook.guess import guess_name, guess_workflow, table_columns
-from datarun_ext.notebook.session import Session, current
+from datarun_ext.notebook.session import Session
 from datarun_ext.widget.submission import SubmissionView
 
 WIDE = {"width": "28em"}

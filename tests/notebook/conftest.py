@@ -7,7 +7,7 @@ import pytest
 
 from datarun_ext.cli.demo_models import iris_frame
 from datarun_ext.notebook import Dataset, Session, connect
-from datarun_ext.notebook import session as session_module
+from datarun_ext.notebook import current as in_use
 from tests.live.conftest import LiveServer
 
 
@@ -25,7 +25,7 @@ def session(server: LiveServer) -> Iterator[Session]:
     session = connect(server.url, token=server.token)
     yield session
     session.close()
-    session_module._current = None
+    in_use._current = None
 
 
 @pytest.fixture(scope="session")
