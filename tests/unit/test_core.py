@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
+from datarun_ext.codecs import pack_indices
 from datarun_ext.errors import BadRequest, Fenced, InvalidField, NotFound
 from datarun_ext.models import (
     Event,
@@ -18,12 +19,21 @@ from datarun_ext.models import (
     Submission,
     SubmissionFold,
 )
-from datarun_ext.protocol import FoldOutcome, FoldProgress, Phase, Reason, pack_outcome
+from datarun_ext.protocol import (
+    FoldOutcome,
+    FoldProgress,
+    Labels,
+    Phase,
+    Reason,
+    SplitOutcome,
+    pack_outcome,
+)
 from datarun_ext.services.database import Database
 from datarun_ext.services.datasets import dataset_event
 from datarun_ext.services.events import Happening
 from datarun_ext.services.predictions import Predictions
-from tests.unit.world import ALICE, BOB, ROOT, TEST, TRAIN, World
+from datarun_ext.services.splits import Splits
+from tests.unit.world import ALICE, BOB, ROOT, TEST, TRAIN, World, claim_of
 
 
 async def test_from_submit_to_commit(world: World) -> None:
@@ -266,3 +276,34 @@ async def test_a_failed_transaction_is_not_heard_of(database: Database, world: W
 async def _folds(world: World) -> list[SubmissionFold]:
     query = select(SubmissionFold).order_by(SubmissionFold.databoard_sf_id)
     return await world.db.read(lambda session: list(session.scalars(query)))
+
+
+async def test_a_new_split_sends_again_what_was_sent_before_it(world: World) -> None:
+    splits = Splits(db=world.db, wake=lambda: None)
+    running, beyond = await world.new_fold(1), await world.new_fold(2)
+    bells = await world.dispatch()
+    job = await world.claim(next(bell for bell in bells if bell.work_id == running))
+    await splits.split(who=ALICE, raw_data_id=world.raw_data_id, held_out_test=0.5)
+    bell = next(bell for bell in await world.dispatch() if bell.queue == "celery")
+    await world.gate.claim_split(claim=claim_of(bell))
+
+    def shrink(session: Any) -> None:
+        fold = session.get_one(SubmissionFold, beyond)
+        fold.test_is = pack_indices([10**6])
+
+    await world.db.write(shrink)
+    dataset = await world.datasets.get(who=ALICE, raw_data_id=world.raw_data_id)
+    outcome = SplitOutcome(
+        task_id=str(bell.work_id),
+        attempt=bell.attempt,
+        n_train=dataset.n_train,
+        n_test=dataset.n_test,
+        labels=Labels.model_validate(dataset.labels),
+    )
+    await world.gate.split_result(outcome=outcome)
+    assert (await world.fold(running)).stage == Stage.QUEUED
+    with pytest.raises(Fenced):
+        await world.finish(running, job.attempt)
+    out_of_range = await world.fold(beyond)
+    assert (out_of_range.stage, out_of_range.reason) == (Stage.ERROR, Reason.DATA_ERROR)
+    assert "out of range" in out_of_range.detail
