@@ -74,9 +74,7 @@ class SubmissionFold(Base):
     databoard_s_id: Mapped[int] = mapped_column(
         BigId, ForeignKey("submission.databoard_s_id", ondelete="CASCADE"), index=True
     )
-    raw_data_id: Mapped[int] = mapped_column(
-        BigId, ForeignKey("raw_data.id", ondelete="CASCADE")
-    )
+    raw_data_id: Mapped[int] = mapped_column(BigId, ForeignKey("raw_data.id", ondelete="CASCADE"))
     owner: Mapped[str] = mapped_column(String(150))
     priority: Mapped[Priority] = mapped_column(String(1), default=Priority.LOW)
     stage: Mapped[Stage] = mapped_column(String(10), default=Stage.QUEUED)
