@@ -148,7 +148,7 @@ def _load_strings(buffer: memoryview, block: dict[str, Any], rows: int) -> Any:
     offsets, data = _take(buffer, block["offsets"]), _take(buffer, block["data"])
     present = _take(buffer, block["present"]) if "present" in block else None
     if dtype.storage == "pyarrow":
-        import pyarrow as pa  # type: ignore[import-untyped]
+        import pyarrow as pa
 
         parts = [pa.py_buffer(part) if part is not None else None for part in (present, offsets)]
         array = pa.Array.from_buffers(pa.large_string(), rows, [*parts, pa.py_buffer(data)])

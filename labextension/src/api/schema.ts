@@ -680,6 +680,7 @@ export interface components {
       | 'CANCELLED'
       | 'RUNNER_LOST'
       | 'PLATFORM'
+      | 'RUNNER_STOPPED'
       | null;
     /**
      * @description L or low, H or high, in any case; H goes before L. Answers have L or H.
@@ -950,6 +951,17 @@ export interface components {
     FoldFull: components['schemas']['Fold'] & components['schemas']['FoldSummary'];
     /** @description As `view` says. */
     AnyFold: components['schemas']['Fold'] | components['schemas']['FoldSummary'];
+    /** @description How a submission failed when it was tried on a few rows. Nothing of it was stored. */
+    PreflightFailed: {
+      /** @description One sentence. */
+      preflight: string[];
+      reason: components['schemas']['Reason'];
+      detail: string;
+      traceback: string;
+      user_line: components['schemas']['UserLine'];
+      /** @description What it printed. */
+      log: string;
+    };
     /** @description The line of the submission's own files at which it failed. */
     UserLine: {
       file: string;
@@ -1119,6 +1131,20 @@ export interface components {
         'application/json': components['schemas']['Detail'];
       };
     };
+    /** @description Several requests of the same person wait already; nothing was stored. Try again later. */
+    TooMany: {
+      headers: {
+        [name: string]: unknown;
+      };
+      content: {
+        /**
+         * @example {
+         *       "detail": "4 preflights of yours are waiting: wait for them."
+         *     }
+         */
+        'application/json': components['schemas']['Detail'];
+      };
+    };
     /** @description The server's disk is full; nothing was stored. */
     NoSpace: {
       headers: {
@@ -1197,6 +1223,13 @@ export interface components {
      *     everything but the large texts (indices, predictions, log).
      */
     view: 'wire' | 'full' | 'summary';
+    /**
+     * @description Whether a runner first tries the submission: it is trained on at most 50 rows of the (first) fold, of at most
+     *     5 classes, and predicts at most 50 rows of the training set and of the test set, within 5 s. The request waits
+     *     for the answer. If it fails, the answer is 400 with the reason and the line; if no runner has an answer within
+     *     20 s it is 503. In both cases nothing is stored. The dataset must be split, and the files may have 1 MB.
+     */
+    preflight: boolean;
     /** @description At most so many; without it, all. */
     limit: number;
     /** @description Where to go on, from the header X-Next-Cursor of the page before. */
@@ -1732,7 +1765,15 @@ export interface operations {
   };
   createSubmission: {
     parameters: {
-      query?: never;
+      query?: {
+        /**
+         * @description Whether a runner first tries the submission: it is trained on at most 50 rows of the (first) fold, of at most
+         *     5 classes, and predicts at most 50 rows of the training set and of the test set, within 5 s. The request waits
+         *     for the answer. If it fails, the answer is 400 with the reason and the line; if no runner has an answer within
+         *     20 s it is 503. In both cases nothing is stored. The dataset must be split, and the files may have 1 MB.
+         */
+        preflight?: components['parameters']['preflight'];
+      };
       header?: never;
       path?: never;
       cookie?: never;
@@ -1766,11 +1807,38 @@ export interface operations {
           'application/json': components['schemas']['Submission'];
         };
       };
-      400: components['responses']['Invalid'];
+      /** @description A field is missing or wrong, the id exists, or the preflight failed. */
+      400: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          /**
+           * @example {
+           *       "preflight": [
+           *         "On at most 50 rows the submission failed (classifier.py, line 5): NameError: name 'np' is not defined"
+           *       ],
+           *       "reason": "USER_ERROR",
+           *       "detail": "NameError: name 'np' is not defined",
+           *       "traceback": "Traceback (most recent call last): …",
+           *       "user_line": {
+           *         "file": "classifier.py",
+           *         "line": 5,
+           *         "text": "        return np.ones(len(X))"
+           *       },
+           *       "log": ""
+           *     }
+           */
+          'application/json':
+            components['schemas']['FieldErrors'] | components['schemas']['PreflightFailed'];
+        };
+      };
       403: components['responses']['Forbidden'];
       404: components['responses']['NotFound'];
       409: components['responses']['Conflict'];
       413: components['responses']['TooLarge'];
+      429: components['responses']['TooMany'];
+      503: components['responses']['Unavailable'];
       507: components['responses']['NoSpace'];
     };
   };
@@ -1995,6 +2063,13 @@ export interface operations {
          *     everything but the large texts (indices, predictions, log).
          */
         view?: components['parameters']['view'];
+        /**
+         * @description Whether a runner first tries the submission: it is trained on at most 50 rows of the (first) fold, of at most
+         *     5 classes, and predicts at most 50 rows of the training set and of the test set, within 5 s. The request waits
+         *     for the answer. If it fails, the answer is 400 with the reason and the line; if no runner has an answer within
+         *     20 s it is 503. In both cases nothing is stored. The dataset must be split, and the files may have 1 MB.
+         */
+        preflight?: components['parameters']['preflight'];
       };
       header?: never;
       path?: never;
@@ -2028,7 +2103,7 @@ export interface operations {
           'application/json': components['schemas']['Fold'];
         };
       };
-      /** @description A field is missing or wrong, or the id exists. */
+      /** @description A field is missing or wrong, the id exists, or the preflight failed. */
       400: {
         headers: {
           [name: string]: unknown;
@@ -2041,13 +2116,15 @@ export interface operations {
            *       ]
            *     }
            */
-          'application/json': components['schemas']['FieldErrors'];
+          'application/json':
+            components['schemas']['FieldErrors'] | components['schemas']['PreflightFailed'];
         };
       };
       403: components['responses']['Forbidden'];
       404: components['responses']['NotFound'];
       409: components['responses']['Conflict'];
       413: components['responses']['TooLarge'];
+      429: components['responses']['TooMany'];
       503: components['responses']['Unavailable'];
       507: components['responses']['NoSpace'];
     };

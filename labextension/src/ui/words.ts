@@ -131,6 +131,11 @@ export function explain(reason: Reason, trans: TranslationBundle): IExplained {
         title: trans.__('The platform had a fault'),
         remedy: trans.__('This is no fault of the submission. Run it again.')
       };
+    case 'RUNNER_STOPPED':
+      return {
+        title: trans.__('Its runner was told to end'),
+        remedy: trans.__('It is sent to another runner by itself.')
+      };
   }
 }
 
