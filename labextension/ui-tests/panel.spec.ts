@@ -1,5 +1,6 @@
 import AxeBuilder from '@axe-core/playwright';
-import { BROKEN, expect, GOOD, irisCsv, SLOW, test, type Lab } from './fixtures';
+import { BROKEN, expect, GOOD, irisCsv, Lab, SLOW, test } from './fixtures';
+import { Server } from './server';
 
 test('iris by drop, split, a file by drop, and the folds are tested without a reload', async ({
   lab,
@@ -144,6 +145,33 @@ test('all of it by keyboard alone', async ({ lab, page, server }) => {
       'aria-selected',
       'true'
     );
+  }
+});
+
+test('a server without datarun is told of once, with the remedy', async ({ page }) => {
+  const bare = await Server.start(false);
+  try {
+    const asked: string[] = [];
+    page.on('request', request => {
+      // Jupyter sends an address that it does not know on to the one without a slash.
+      if (/\/runapp\/.*\/\?/.test(request.url())) {
+        asked.push(request.url());
+      }
+    });
+    const lab = new Lab(page, bare);
+    await lab.open('missing');
+    await expect(lab.panel.getByRole('alert')).toContainText(
+      'jupyter server extension enable datarun_ext'
+    );
+    await expect(lab.panel.getByRole('button', { name: 'New dataset' })).toHaveAttribute(
+      'aria-disabled',
+      'true'
+    );
+    expect(asked).toHaveLength(1);
+    await lab.panel.getByRole('button', { name: 'Try again now' }).click();
+    await expect.poll(() => asked.length).toBe(2);
+  } finally {
+    await bare.dispose();
   }
 });
 

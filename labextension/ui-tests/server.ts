@@ -28,11 +28,12 @@ function freePort(): Promise<number> {
 export class Server {
   private constructor(
     readonly port: number,
-    private readonly _folder: string
+    private readonly _folder: string,
+    private readonly _extension: boolean
   ) {}
 
-  /** Start a server. */
-  static async start(): Promise<Server> {
+  /** Start a server, with datarun's extension or, as after a forgotten step, without it. */
+  static async start(extension = true): Promise<Server> {
     const folder = mkdtempSync(join(tmpdir(), 'datarun-ui-'));
     const notifications = join(folder, 'settings', '@jupyterlab', 'apputils-extension');
     mkdirSync(notifications, { recursive: true });
@@ -40,7 +41,7 @@ export class Server {
       join(notifications, 'notification.jupyterlab-settings'),
       '{"fetchNews": "false", "checkForUpdates": false}'
     );
-    const server = new Server(await freePort(), folder);
+    const server = new Server(await freePort(), folder, extension);
     await server.up();
     return server;
   }
@@ -128,6 +129,7 @@ export class Server {
         '--ServerApp.port_retries=0',
         `--ServerApp.root_dir=${this._folder}`,
         `--IdentityProvider.token=${TOKEN}`,
+        `--ServerApp.jpserver_extensions={'datarun_ext': ${this._extension ? 'True' : 'False'}}`,
         '--LabApp.expose_app_in_browser=True',
         '--LabApp.extension_manager=readonly'
       ],
@@ -148,7 +150,7 @@ export class Server {
     const deadline = Date.now() + START;
     for (;;) {
       const answer = await this.ask('user/me/').catch(() => null);
-      if (answer?.ok) {
+      if (answer && answer.ok === this._extension) {
         return;
       }
       if (Date.now() > deadline || this._process.exitCode !== null) {

@@ -85,7 +85,7 @@ export function addPageCommands(
         return;
       }
       open?.dispose();
-      model.connect();
+      model.begin();
       const widget = titled(new SubmissionPage(ui, target.id, fold));
       void submissions.add(widget);
       shell.add(widget, 'main');
@@ -105,7 +105,7 @@ export function addPageCommands(
         shell.activateById(open.id);
         return;
       }
-      model.connect();
+      model.begin();
       const widget = titled(new DatasetPage(ui, target.id));
       void datasets.add(widget);
       shell.add(widget, 'main');
@@ -122,7 +122,7 @@ export function addPageCommands(
     describedBy: BEGINNING,
     execute: args => {
       const dataset = targetOf(app, ['dataset'], args)?.id;
-      model.connect();
+      model.begin();
       const beginning: IBeginning = {
         dataset,
         files: filesIn(args.files),

@@ -60,6 +60,14 @@ export class Model implements IDisposable {
     return this._printed;
   }
 
+  /** Connect where that is of use: a server that refused is asked again by a person alone. */
+  begin(): void {
+    const { connection } = this.state;
+    if (connection !== 'missing' && connection !== 'forbidden') {
+      this._link.connect();
+    }
+  }
+
   /** Connect, or try again now. */
   connect(): void {
     this._link.connect();

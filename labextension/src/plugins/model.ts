@@ -61,7 +61,7 @@ export const modelPlugin: JupyterFrontEndPlugin<IDatarun> = {
       (reason: unknown) => console.warn('datarun: its settings could not be loaded.', reason)
     );
     // Status bar, notifications and the Running tab live from the first moment on.
-    void app.restored.then(() => model.connect());
+    void app.restored.then(() => model.begin());
     return { model, uploads, settings, trans };
   }
 };

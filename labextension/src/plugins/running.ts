@@ -68,7 +68,7 @@ class RunningSubmissions implements IRunningSessions.IManager {
   }
 
   refreshRunning(): void {
-    this._datarun.model.connect();
+    this._datarun.model.begin();
   }
 
   private _cancel(id: number): void {

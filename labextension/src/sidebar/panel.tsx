@@ -41,7 +41,7 @@ function useLook(ref: React.RefObject<HTMLElement>): void {
     const observer = new IntersectionObserver(entries => {
       const seen = entries.some(entry => entry.isIntersecting);
       if (seen && !look) {
-        model.connect();
+        model.begin();
         look = model.look();
       } else if (!seen && look) {
         look.dispose();
