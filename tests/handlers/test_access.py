@@ -28,7 +28,7 @@ def example(pattern: str) -> str:
         (r"(\d{1,16})", "1"),
         (r"([^/]+)", "a.csv"),
         (r"([0-9A-Za-z-]+)", "abc"),
-        (r"(fold|split)", "fold"),
+        (r"(fold|split|preflight)", "fold"),
         (r"([0-9a-f]{64})", "0" * 64),
     ):
         pattern = pattern.replace(group, value)

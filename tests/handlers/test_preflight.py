@@ -38,7 +38,7 @@ async def ask(api: Api, path: str = FOLDS, body: Any = None) -> tuple[int, Any]:
 
 
 async def take(runner: HttpRunner) -> PreflightJob:
-    return PreflightJob.model_validate(await runner.take("preflight", "celery"))
+    return PreflightJob.model_validate(await runner.take("preflight", "H"))
 
 
 async def tell(runner: HttpRunner, job: PreflightJob, **changes: Any) -> int:
@@ -118,7 +118,7 @@ async def test_without_a_runner_it_is_said_and_a_late_answer_is_fenced(
     assert status == 503
     assert "No runner was free" in answer["detail"]
     assert "without preflight" in answer["detail"]
-    assert (await runner.claim("preflight", *await runner.bell("celery")))[0] == 409
+    assert (await runner.claim("preflight", *await runner.bell("H")))[0] == 409
     assert await things(master) == before
 
 
@@ -237,7 +237,7 @@ async def test_a_trial_is_no_split(
     api: Api, runner: HttpRunner, master: Master, split: None
 ) -> None:
     asked = asyncio.create_task(ask(api))
-    bell = await runner.bell("celery")
+    bell = await runner.bell("H")
     assert (await runner.claim("split", *bell))[0] == 409
     status, answer = await runner.claim("preflight", *bell)
     assert status == 200
