@@ -45,7 +45,7 @@ def until_ended(live: LiveServer, fold_id: int, timeout: float = 90) -> dict[str
 def test_requests_lines(live: LiveServer) -> None:
     url = live.url
     new = {
-        "name": "iris", "target_column": "species", "workflow_elements": "classifier",
+        "name": "iris of 2016", "target_column": "species", "workflow_elements": "classifier",
         "files": {"iris.csv": pack(iris_csv())},
     }  # fmt: skip
     answer = requests.post(f"{url}runapp/rawdata/", auth=AUTH, json=new, timeout=30)
