@@ -17,7 +17,8 @@ def children(pid: int) -> list[int]:
         return found
     for task in tasks:
         try:
-            with open(f"/proc/{pid}/task/{task}/children", encoding="ascii") as file:
+            # As bytes: a decoder may have to be imported first, which fails in a process that ends.
+            with open(f"/proc/{pid}/task/{task}/children", "rb") as file:
                 found += map(int, file.read().split())
         except OSError:
             continue
