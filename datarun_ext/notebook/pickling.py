@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import pickle
 import sys
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,9 +19,19 @@ class NotTrusted(pickle.UnpicklingError):
     """A result holds an object of a class that is not plainly data."""
 
 
+_REGISTRY = threading.Lock()
+"""One pickles at a time: cloudpickle's list of modules belongs to all threads."""
+
+
 @contextmanager
 def local_code() -> Iterator[None]:
     """Let modules beside the notebook travel with their code: no runner has them."""
+    with _REGISTRY, _registered():
+        yield
+
+
+@contextmanager
+def _registered() -> Iterator[None]:
     mine = [module for module in list(sys.modules.values()) if _is_local(module)]
     known = cloudpickle.list_registry_pickle_by_value()
     added = [module for module in mine if module.__name__ not in known]

@@ -32,7 +32,8 @@ class Alarms:
         """Return the newest alarm, as soon as it is another than `alarm`, or after a while."""
         if self._newest == alarm and wait_s:
             try:
-                await asyncio.wait_for(self._changed.wait(), wait_s)
+                async with asyncio.timeout(wait_s):
+                    await self._changed.wait()
             except TimeoutError:
                 pass
         return self._newest

@@ -148,12 +148,14 @@ class Dispatcher:
                 backoff = BACKOFF_S[min(failures, len(BACKOFF_S) - 1)]
                 failures += 1
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._another_broker.wait(), backoff)
+                    async with asyncio.timeout(backoff):
+                        await self._another_broker.wait()
                 self._another_broker.clear()
                 continue
             failures = 0
             try:
-                await asyncio.wait_for(self._wake.wait(), LOOK_S)
+                async with asyncio.timeout(LOOK_S):
+                    await self._wake.wait()
             except TimeoutError:
                 continue
             self._wake.clear()

@@ -142,6 +142,10 @@ class Master:
 
     async def stop(self) -> None:
         """End the children and close everything; what runs is sent again by the next master."""
+        if self._started is not None:
+            # First of all: what is still starting would go on to start more.
+            self._started.cancel()
+            await asyncio.gather(self._started, return_exceptions=True)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -77,7 +77,8 @@ class Pool:
     async def ready(self, timeout: float) -> bool:
         """Wait until there is a broker; False if that takes longer."""
         try:
-            await asyncio.wait_for(self._ready.wait(), timeout)
+            async with asyncio.timeout(timeout):
+                await self._ready.wait()
         except TimeoutError:
             return False
         return True

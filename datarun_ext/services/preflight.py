@@ -124,7 +124,8 @@ class Preflights:
         while True:
             left = end - loop.time()
             try:
-                await asyncio.wait_for(heard.wait(), max(0.0, min(LOOK_S, left)))
+                async with asyncio.timeout(max(0.0, min(LOOK_S, left))):
+                    await heard.wait()
             except TimeoutError:
                 pass
             ended = await self.db.read(_look, task_id=task_id)

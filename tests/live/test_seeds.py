@@ -28,6 +28,8 @@ PREDICTION_FIELDS = {
     "log_messages", "train_time", "validation_time", "test_time", "train_cpu_time",
     "test_cpu_time", "train_memory", "test_memory",
 }  # fmt: skip
+FOLD, SUBMISSION = 201610, 201624
+"""Ids of the client's own choice, which no test that lets the server choose runs into."""
 
 
 def until_ended(live: LiveServer, fold_id: int, timeout: float = 90) -> dict[str, Any]:
@@ -49,7 +51,7 @@ def test_requests_lines(live: LiveServer) -> None:
         "files": {"iris.csv": pack(iris_csv())},
     }  # fmt: skip
     answer = requests.post(f"{url}runapp/rawdata/", auth=AUTH, json=new, timeout=30)
-    assert answer.status_code == 201
+    assert answer.status_code == 201, answer.text
     dataset = answer.json()
     assert set(dataset) == {"id", "name", "files_path", "workflow_elements", "target_column"}
     assert dataset in requests.get(f"{url}runapp/rawdata/", auth=AUTH, timeout=30).json()
@@ -61,17 +63,17 @@ def test_requests_lines(live: LiveServer) -> None:
     assert set(answer.json()) == {"task_id"}
 
     fold = {
-        "databoard_sf_id": 10, "databoard_s_id": 24, "raw_data": dataset["id"],
+        "databoard_sf_id": FOLD, "databoard_s_id": SUBMISSION, "raw_data": dataset["id"],
         "train_is": indices(range(0, 30)), "test_is": indices(range(30, 45)), "priority": "L",
         "files": {"classifier.py": packed(TREE)},
     }  # fmt: skip
     answer = requests.post(f"{url}runapp/submissionfold/", auth=AUTH, json=fold, timeout=30)
-    assert answer.status_code == 201
+    assert answer.status_code == 201, answer.text
     assert set(answer.json()) >= FOLD_FIELDS
     assert answer.json()["state"] == "TODO"
     assert answer.json()["task_id"]
 
-    ended = until_ended(live, 10)
+    ended = until_ended(live, FOLD)
     assert ended["state"] == "TESTED", ended["log_messages"]
     train, test = (Path(dataset["files_path"], name) for name in ("train.csv", "test.csv"))
     assert sum(1 for _ in train.open()) == 46
@@ -82,13 +84,18 @@ def test_requests_lines(live: LiveServer) -> None:
     assert ended["train_memory"] >= 0
 
     light = requests.get(f"{url}runapp/submissionfold-light/", auth=AUTH, timeout=30).json()
-    assert {"databoard_sf_id": 10, "databoard_s": 24, "state": "TESTED", "new": True} in light
+    assert {
+        "databoard_sf_id": FOLD,
+        "databoard_s": SUBMISSION,
+        "state": "TESTED",
+        "new": True,
+    } in light
 
-    body = {"list_submission_fold": [10, 987654]}
+    body = {"list_submission_fold": [FOLD, 987654]}
     listed = requests.post(
         f"{url}runapp/testpredictions/list/", auth=AUTH, json=body, timeout=30
     ).json()
-    assert [item["databoard_sf_id"] for item in listed] == [10]
+    assert [item["databoard_sf_id"] for item in listed] == [FOLD]
     assert set(listed[0]) >= PREDICTION_FIELDS
     body = {"raw_data_id": dataset["id"]}
     new_ones = requests.post(
@@ -101,11 +108,11 @@ def test_requests_lines(live: LiveServer) -> None:
         requests.post(f"{url}runapp/submissionfold/", auth=AUTH, json=fold, timeout=30).status_code
         == 201
     )
-    assert until_ended(live, 10)["state"] == "TESTED"
+    assert until_ended(live, FOLD)["state"] == "TESTED"
     new_ones = requests.post(
         f"{url}runapp/testpredictions/new/", auth=AUTH, json=body, timeout=30
     ).json()
-    assert [item["databoard_sf_id"] for item in new_ones] == [10]
+    assert [item["databoard_sf_id"] for item in new_ones] == [FOLD]
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
+import pickle
+import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -263,3 +266,35 @@ def test_results_with_code_are_not_read() -> None:
 def test_what_cannot_travel_is_named() -> None:
     with pytest.raises(TypeError, match="lock cannot travel to a runner"):
         dumps(threading.Lock())
+
+
+class Modules(pickle.Unpickler):
+    """Notes which modules a pickle asks for."""
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__(io.BytesIO(data))
+        self.asked: set[str] = set()
+
+    def find_class(self, module: str, name: str) -> Any:
+        self.asked.add(module)
+        return super().find_class(module, name)
+
+
+@pytest.fixture
+def eager_threads() -> Iterator[None]:
+    """Let threads take turns as often as they can."""
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(interval)
+
+
+@pytest.mark.usefixtures("eager_threads")
+def test_threads_pickle_local_code_at_the_same_time() -> None:
+    """One that is done takes nothing away from another that is not."""
+    tasks = [Nearest(power) for power in np.linspace(1, 2, 40)]
+    with ThreadPoolExecutor(8) as pool:
+        pickles = [Modules(data) for data in pool.map(dumps, tasks)]
+    for pickled in pickles:
+        assert pickled.load().power >= 1
+        assert __name__ not in pickled.asked

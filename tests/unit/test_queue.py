@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
+import pytest
+
 from datarun_ext.models import Priority
+from datarun_ext.services.dispatch import Dispatcher, Publisher
 from datarun_ext.services.queue import capacity, positions
 from datarun_ext.services.reconcile import now
 from tests.unit.world import ALICE, BOB, ROOT, World
@@ -90,3 +94,18 @@ async def test_cancelled_folds_leave_the_queue(world: World) -> None:
     assert await order(world) == [2]
     assert [bell.work_id for bell in await world.dispatch()] == [2]
     assert (await world.folds.get(who=ROOT, fold_id=1)).reason == "CANCELLED"
+
+
+@pytest.mark.parametrize("turns", range(5))
+async def test_stopping_what_was_just_woken(world: World, turns: int) -> None:
+    """A cancellation that arrives together with the wake-up is not lost."""
+    dispatcher = Dispatcher(db=world.db, settings=world.settings, publisher=Publisher())
+    work = asyncio.create_task(dispatcher.run())
+    await asyncio.sleep(0.2)  # it has looked, found nothing, and waits
+    dispatcher.wake()
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    work.cancel()
+    done, _ = await asyncio.wait([work], timeout=30)
+    assert done
+    assert work.cancelled()
