@@ -287,7 +287,7 @@ class Claim(Message):
     id: int | str
     """Fold id, or task id of a split or a trial."""
     attempt: int
-    key: str = ""
+    key: Annotated[str, Field(max_length=64)] = ""
     """Names this claim: sent again, because the answer was lost, it gets the same answer."""
 
 

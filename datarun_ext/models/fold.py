@@ -89,6 +89,8 @@ class SubmissionFold(Base):
     task_id: Mapped[str | None] = mapped_column(String(40))
     runner_id: Mapped[int | None]
     runner_name: Mapped[str] = mapped_column(String(200), default="")
+    claim_key: Mapped[str] = mapped_column(String(64), default="")
+    """Of the claim that was granted: a runner that lost the answer asks again with it."""
     lease_until: Mapped[float | None]
     dispatched_at: Mapped[float | None]
     started_at: Mapped[float | None]

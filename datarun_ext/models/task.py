@@ -47,6 +47,8 @@ class Task(Base):
     state: Mapped[TaskState] = mapped_column(String(10), default=TaskState.PENDING)
     attempt: Mapped[int] = mapped_column(BigInteger, default=0)
     runner_id: Mapped[int | None]
+    claim_key: Mapped[str] = mapped_column(String(64), default="")
+    """As of a fold."""
     lease_until: Mapped[float | None]
     dispatched_at: Mapped[float | None]
     ended_at: Mapped[float | None]

@@ -16,13 +16,12 @@ from datarun_ext.models import (
     Runner,
     Stage,
     StoredFile,
-    SubmissionFold,
     Task,
     TaskKind,
     TaskState,
 )
 from datarun_ext.models.tables import FILES, FOLDS, RAW_DATA
-from datarun_ext.protocol import Dataset, File, FoldJob, Registration, SplitJob
+from datarun_ext.protocol import Claim, Dataset, File, FoldJob, Registration, SplitJob
 from datarun_ext.services.database import now
 from datarun_ext.services.events import record
 from datarun_ext.services.limits import merge_limits
@@ -67,27 +66,9 @@ def runner_event(session: Session, runner: Runner, *, alive: bool) -> None:
     )
 
 
-def claim_fold(
-    session: Session,
-    *,
-    runner_id: int,
-    fold_id: int,
-    attempt: int,
-    settings: Settings,
-    again: bool,
-) -> FoldJob:
-    """Give a fold to a runner; `again`: it has it already, but does not know. Raises Fenced."""
-    if again:
-        held = session.scalar(
-            select(SubmissionFold.runner_id).where(
-                SubmissionFold.databoard_sf_id == fold_id,
-                SubmissionFold.attempt == attempt,
-                SubmissionFold.stage == Stage.RUNNING,
-            )
-        )
-        if held != runner_id:
-            raise Fenced(FENCED)
-        return _fold_job(session, fold_id=fold_id, attempt=attempt, settings=settings)
+def claim_fold(session: Session, *, claim: Claim, settings: Settings) -> FoldJob:
+    """Give a fold to a runner, also when it has it already but does not know. Raises Fenced."""
+    fold_id, attempt, runner_id = int(claim.id), claim.attempt, claim.runner_id
     name = session.scalar(select(Runner.name).where(Runner.id == runner_id))
     started = now()
     if not move(
@@ -98,11 +79,30 @@ def claim_fold(
         attempt=attempt,
         runner_id=runner_id,
         runner_name=name or "",
+        claim_key=claim.key,
         started_at=started,
         lease_until=started + settings.lease_s,
-    ):
+    ) and not _has_it(session, claim=claim, lease_until=started + settings.lease_s):
         raise Fenced(FENCED)
     return _fold_job(session, fold_id=fold_id, attempt=attempt, settings=settings)
+
+
+def _has_it(session: Session, *, claim: Claim, lease_until: float) -> bool:
+    """Whether this very claim was granted before, by whichever master, and the answer was lost."""
+    granted = (
+        FOLDS.update()
+        .where(
+            FOLDS.c.databoard_sf_id == int(claim.id),
+            FOLDS.c.attempt == claim.attempt,
+            FOLDS.c.stage == Stage.RUNNING,
+            FOLDS.c.runner_id == claim.runner_id,
+            FOLDS.c.claim_key == claim.key,
+            FOLDS.c.claim_key != "",
+        )
+        .values(lease_until=lease_until)
+        .returning(FOLDS.c.databoard_sf_id)
+    )
+    return session.connection().execute(granted).one_or_none() is not None
 
 
 def _fold_job(session: Session, *, fold_id: int, attempt: int, settings: Settings) -> FoldJob:
@@ -178,58 +178,33 @@ def _file(file: StoredFile | Row[*tuple[Any, ...]], settings: Settings) -> File:
     return File(name=file.name, sha256=file.sha256, size=file.size, url=url)
 
 
-def claim_split(
-    session: Session,
-    *,
-    runner_id: int,
-    task_id: str,
-    attempt: int,
-    settings: Settings,
-    again: bool,
-) -> SplitJob:
-    """Give a split to a runner; `again` as for a fold. Raises Fenced."""
-    task = claim_task(
-        session,
-        runner_id=runner_id,
-        task_id=task_id,
-        attempt=attempt,
-        settings=settings,
-        again=again,
-        preflight=False,
-    )
+def claim_split(session: Session, *, claim: Claim, settings: Settings) -> SplitJob:
+    """Give a split to a runner, as `claim_fold` does a fold. Raises Fenced."""
+    task = claim_task(session, claim=claim, settings=settings, preflight=False)
     task_event(session, task)
     dataset = task.raw_data
     dataset_files = [file for file in dataset.files if not file.made_by_split]
     message = _dataset(dataset, dataset.id, dataset_files, settings)
     return SplitJob(
         task_id=task.id,
-        attempt=attempt,
+        attempt=claim.attempt,
         dataset=message,
         limits=merge_limits(dataset.limits, settings=settings),
         **task.arguments,
     )
 
 
-def claim_task(
-    session: Session,
-    *,
-    runner_id: int,
-    task_id: str,
-    attempt: int,
-    settings: Settings,
-    again: bool,
-    preflight: bool,
-) -> Task:
-    """Give a split, or a trial, to a runner; `again` as for a fold. Raises Fenced."""
-    task = session.get(Task, task_id, options=[joinedload(Task.raw_data)])
-    expected = TaskState.STARTED if again else TaskState.DISPATCHED
-    if task is None or task.state != expected or task.attempt != attempt:
+def claim_task(session: Session, *, claim: Claim, settings: Settings, preflight: bool) -> Task:
+    """Give a split, or a trial, to a runner, as `claim_fold` does a fold. Raises Fenced."""
+    task = session.get(Task, str(claim.id), options=[joinedload(Task.raw_data)])
+    if task is None or task.attempt != claim.attempt:
         raise Fenced(FENCED)
-    if again and task.runner_id != runner_id:
+    granted = (task.runner_id, task.claim_key) == (claim.runner_id, claim.key or None)
+    if task.state != TaskState.DISPATCHED and not (task.state == TaskState.STARTED and granted):
         raise Fenced(FENCED)
     if (task.kind == TaskKind.PREFLIGHT) != preflight:
         raise Fenced(FENCED)
-    task.state, task.runner_id = TaskState.STARTED, runner_id
+    task.state, task.runner_id, task.claim_key = TaskState.STARTED, claim.runner_id, claim.key
     task.lease_until = now() + settings.lease_s
     session.flush()
     return task

@@ -7,7 +7,6 @@ more raises `Fenced` and changes nothing.
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
 
@@ -52,9 +51,6 @@ from datarun_ext.services.results import (
     made_path,
 )
 
-CLAIMS_REMEMBERED = 1000
-"""A claim whose answer was lost is sent again within seconds."""
-
 
 class Gate:
     """Serves runners."""
@@ -68,7 +64,6 @@ class Gate:
         self.alarms = Alarms()
         self.preflight_ended: list[Callable[[str], None]] = []
         """Called with the task id of each trial that a runner of this master has ended."""
-        self._granted: OrderedDict[str, None] = OrderedDict()
         hub.listeners.append(self.alarms.hear)
         self._wake = wake
 
@@ -115,49 +110,17 @@ class Gate:
 
     async def claim_fold(self, *, claim: Claim) -> FoldJob:
         """Give a runner the fold that a message announced to it. Raises Fenced."""
-        job = await self.db.write(
-            claim_fold,
-            runner_id=claim.runner_id,
-            fold_id=int(claim.id),
-            attempt=claim.attempt,
-            settings=self.settings,
-            again=claim.key in self._granted,
-        )
-        self._grant(claim)
+        job = await self.db.write(claim_fold, claim=claim, settings=self.settings)
         self._wake()
         return job
 
     async def claim_split(self, *, claim: Claim) -> SplitJob:
         """Give a runner the split that a message announced to it. Raises Fenced."""
-        job = await self.db.write(
-            claim_split,
-            runner_id=claim.runner_id,
-            task_id=str(claim.id),
-            attempt=claim.attempt,
-            settings=self.settings,
-            again=claim.key in self._granted,
-        )
-        self._grant(claim)
-        return job
+        return await self.db.write(claim_split, claim=claim, settings=self.settings)
 
     async def claim_preflight(self, *, claim: Claim) -> PreflightJob:
         """Give a runner the trial that a message announced to it. Raises Fenced."""
-        job = await self.db.write(
-            claim_preflight,
-            runner_id=claim.runner_id,
-            task_id=str(claim.id),
-            attempt=claim.attempt,
-            settings=self.settings,
-            again=claim.key in self._granted,
-        )
-        self._grant(claim)
-        return job
-
-    def _grant(self, claim: Claim) -> None:
-        if claim.key:
-            self._granted[claim.key] = None
-        while len(self._granted) > CLAIMS_REMEMBERED:
-            self._granted.popitem(last=False)
+        return await self.db.write(claim_preflight, claim=claim, settings=self.settings)
 
     async def fold_progress(self, *, progress: FoldProgress) -> bool:
         """Renew a fold's lease and show how far it is; False if the runner must end it."""

@@ -28,7 +28,7 @@ from datarun_ext.errors import (
     Unavailable,
 )
 from datarun_ext.models import RawData, SplitState, Submission, Task, TaskKind, TaskState
-from datarun_ext.protocol import Limits, PreflightJob, PreflightOutcome, Reason
+from datarun_ext.protocol import Claim, Limits, PreflightJob, PreflightOutcome, Reason
 from datarun_ext.services.claims import FENCED, claim_task, dataset_message, own_task
 from datarun_ext.services.cv import few_rows
 from datarun_ext.services.database import Database, now
@@ -258,28 +258,12 @@ def forget_preflights(session: Session) -> None:
     )
 
 
-def claim_preflight(
-    session: Session,
-    *,
-    runner_id: int,
-    task_id: str,
-    attempt: int,
-    settings: Settings,
-    again: bool,
-) -> PreflightJob:
-    """Give a trial to a runner; `again` as for a fold. Raises Fenced."""
-    task = claim_task(
-        session,
-        runner_id=runner_id,
-        task_id=task_id,
-        attempt=attempt,
-        settings=settings,
-        again=again,
-        preflight=True,
-    )
+def claim_preflight(session: Session, *, claim: Claim, settings: Settings) -> PreflightJob:
+    """Give a trial to a runner, as `claim_fold` does a fold. Raises Fenced."""
+    task = claim_task(session, claim=claim, settings=settings, preflight=True)
     return PreflightJob(
         task_id=task.id,
-        attempt=attempt,
+        attempt=claim.attempt,
         dataset=dataset_message(task.raw_data, settings),
         **task.arguments,
     )
