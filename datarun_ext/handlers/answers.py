@@ -11,7 +11,6 @@ from enum import StrEnum
 from typing import Any
 
 from datarun_ext.models import RawData, StoredFile, SubmissionFold, Task, TaskState, Upload
-from datarun_ext.protocol import Labels
 from datarun_ext.services.folds import Place
 from datarun_ext.services.runners import Health, RunnerView
 from datarun_ext.services.submissions import SubmissionView
@@ -93,15 +92,22 @@ def raw_data(dataset: RawData) -> Json:
 
 def raw_data_full(dataset: RawData, counts: Mapping[str, int]) -> Json:
     """Everything that is known of a dataset but its labels."""
-    labels = Labels.model_validate(dataset.labels or {})
-    names = ("owner", "split_state", "split_error", "n_train", "n_test", "columns", "limits")
+    names = (
+        "owner",
+        "split_state",
+        "split_error",
+        "n_train",
+        "n_test",
+        "columns",
+        "classes",
+        "limits",
+    )
     return {
         **raw_data(dataset),
         "kind": "custom" if dataset.is_custom else "standard",
         **_pick(dataset, names),
         "created": dataset.created,
         "files": [stored_file(file) for file in dataset.files],
-        "classes": list(labels.classes),
         "counts": dict(counts),
     }
 

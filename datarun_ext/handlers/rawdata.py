@@ -93,7 +93,9 @@ class RawDataPreview(DatarunHandler):
     async def get(self, raw_data_id: str) -> None:
         """Show the first rows and the balance of the target."""
         query = self.query(PreviewQuery)
-        item = await self.master.datasets.get(who=self.principal, raw_data_id=int(raw_data_id))
+        item = await self.master.datasets.get(
+            who=self.principal, raw_data_id=int(raw_data_id), labels=True
+        )
         shown = await preview(item, rows=max(0, min(query.rows, 1000)))
         self.answer(
             {

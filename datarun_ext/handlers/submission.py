@@ -68,7 +68,9 @@ class SubmissionList(DatarunHandler):
                 raise InvalidField("folds", "This list may not be empty.")
             return "", await asyncio.to_thread(_unpack_folds, body.folds)
         cv = check(CrossValidation, body.cv or {})
-        dataset = await self.master.datasets.get(who=self.principal, raw_data_id=body.raw_data)
+        dataset = await self.master.datasets.get(
+            who=self.principal, raw_data_id=body.raw_data, labels=True
+        )
         return str(cv), await asyncio.to_thread(make_folds, cv, dataset=dataset)
 
 

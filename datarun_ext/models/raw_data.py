@@ -39,10 +39,12 @@ class RawData(Base):
     n_train: Mapped[int] = mapped_column(default=0)
     n_test: Mapped[int] = mapped_column(default=0)
     columns: Mapped[list[Any]] = mapped_column(default=list)
+    classes: Mapped[list[Any]] = mapped_column(default=list)
+    """Names of the classes of the target, sorted; none before the split or of numbers."""
     limits: Mapped[dict[str, Any]] = mapped_column(default=dict)
     """Limits of this dataset's folds, where they differ from the operator's default."""
     labels: Mapped[dict[str, Any]] = mapped_column(default=dict, deferred=True)
-    """`protocol.Labels`: for scores, never sent to a runner."""
+    """`protocol.Labels`: for scores, never sent to a runner. Large: loaded on demand."""
     created: Mapped[float]
 
     files: Mapped[list[StoredFile]] = relationship(

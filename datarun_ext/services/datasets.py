@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import delete, func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, selectinload, undefer
+from sqlalchemy.orm.interfaces import ORMOption
 
 from datarun_ext.config import Settings
 from datarun_ext.errors import Forbidden, InvalidField, NotAcceptable, NotFound
@@ -69,9 +70,9 @@ class Datasets:
             _list, who=who, limit=limit, cursor=cursor, newest_first=newest_first
         )
 
-    async def get(self, *, who: Principal, raw_data_id: int) -> RawData:
-        """Return one dataset with its files and labels. Raises NotFound."""
-        return await self.db.read(visible, who=who, raw_data_id=raw_data_id)
+    async def get(self, *, who: Principal, raw_data_id: int, labels: bool = False) -> RawData:
+        """Return one dataset with its files, and its labels if asked for. Raises NotFound."""
+        return await self.db.read(visible, who=who, raw_data_id=raw_data_id, labels=labels)
 
     async def counts(self, *, raw_data_id: int) -> dict[str, int]:
         """Return how many folds of a dataset are in each state."""
@@ -159,12 +160,14 @@ class Datasets:
         return upload
 
 
-def visible(session: Session, *, who: Principal, raw_data_id: int) -> RawData:
-    """Return a dataset that they may see. Raises NotFound."""
-    dataset = session.get(RawData, raw_data_id, options=[selectinload(RawData.files)])
+def visible(session: Session, *, who: Principal, raw_data_id: int, labels: bool = False) -> RawData:
+    """Return a dataset that they may see, with its files. Raises NotFound."""
+    options: list[ORMOption] = [selectinload(RawData.files)]
+    if labels:
+        options.append(undefer(RawData.labels))
+    dataset = session.get(RawData, raw_data_id, options=options)
     if dataset is None or not who.may_see(dataset.owner):
         raise NotFound
-    assert dataset.labels is not None  # loads the deferred column while the session is open
     return dataset
 
 
@@ -284,7 +287,7 @@ def _insert(
 def _list(
     session: Session, *, who: Principal, limit: int | None, cursor: int | None, newest_first: bool
 ) -> Sequence[RawData]:
-    query = select(RawData).options(selectinload(RawData.files), undefer(RawData.labels))
+    query = select(RawData).options(selectinload(RawData.files))
     if not who.is_superuser:
         query = query.where(RawData.owner == who.name)
     if cursor is not None:

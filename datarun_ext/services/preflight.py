@@ -155,7 +155,7 @@ def _plan(
         return None
     clean = clean_names(files)
     _check_size(sum(len(data) for data in files.values()))
-    dataset = visible(session, who=who, raw_data_id=raw_data_id)
+    dataset = visible(session, who=who, raw_data_id=raw_data_id, labels=True)
     if dataset.split_state != SplitState.DONE:
         msg = (
             f"Dataset {dataset.id} is not split, so nothing can be tried on it: split it first, "

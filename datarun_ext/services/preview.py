@@ -90,9 +90,10 @@ def _split_counts(dataset: RawData) -> dict[str, int] | None:
     """Return the exact balance of the classes, which the split has counted."""
     labels = Labels.model_validate(dataset.labels or {})
     if labels.kind == "classes":
-        codes = [
-            np.frombuffer(unpack(y, limit=1 << 34), "<i8") for y in (labels.train, labels.test)
-        ]
-        counts = np.bincount(np.concatenate(codes), minlength=len(labels.classes))
+        codes = np.concatenate(
+            [np.frombuffer(unpack(y, limit=1 << 34), "<i8") for y in (labels.train, labels.test)]
+        )
+        # A label that only the test set has belongs to no class.
+        counts = np.bincount(codes[codes >= 0], minlength=len(labels.classes))
         return dict(zip(labels.classes, map(int, counts), strict=True))
     return None

@@ -154,6 +154,7 @@ def end_split(
         dataset.files = kept + made
         dataset.n_train, dataset.n_test = outcome.n_train, outcome.n_test
         dataset.labels = outcome.labels.model_dump(mode="json")
+        dataset.classes = list(outcome.labels.classes)
         dataset.columns = list(outcome.columns)
     dataset.split_state = SplitState.DONE if outcome.reason is None else SplitState.ERROR
     dataset.split_error = outcome.detail

@@ -292,7 +292,7 @@ async def test_a_new_split_sends_again_what_was_sent_before_it(world: World) -> 
         fold.test_is = pack_indices([10**6])
 
     await world.db.write(shrink)
-    dataset = await world.datasets.get(who=ALICE, raw_data_id=world.raw_data_id)
+    dataset = await world.datasets.get(who=ALICE, raw_data_id=world.raw_data_id, labels=True)
     outcome = SplitOutcome(
         task_id=str(bell.work_id),
         attempt=bell.attempt,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,22 +16,26 @@ from datarun_ext.models import Priority, RawData, SplitState, SubmissionFold, Ta
 from datarun_ext.protocol import (
     PROTOCOL,
     Claim,
+    File,
     FoldJob,
     FoldOutcome,
     Labels,
     Reason,
     Registration,
     SandboxLevel,
+    SplitOutcome,
     pack_outcome,
 )
 from datarun_ext.services.database import Database
 from datarun_ext.services.datasets import Datasets, NewDataset
 from datarun_ext.services.dispatch import Bell, _take
 from datarun_ext.services.events import EventHub
+from datarun_ext.services.files import hash_file
 from datarun_ext.services.folds import Folds
 from datarun_ext.services.gate import Gate
 from datarun_ext.services.principal import Principal
 from datarun_ext.services.reconcile import Reconciler
+from datarun_ext.services.splits import Splits
 from datarun_ext.services.submit import Indices, NewFold, NewSubmission, Submit
 from datarun_ext.services.uploads import Uploads
 
@@ -111,6 +116,7 @@ class World:
             dataset = session.get(RawData, made.id)
             dataset.split_state = SplitState.DONE
             dataset.n_train, dataset.n_test = N_TRAIN, N_TEST
+            dataset.classes = ["a", "b"]
             dataset.labels = Labels(
                 kind="classes",
                 classes=("a", "b"),
@@ -120,6 +126,30 @@ class World:
 
         await self.db.write(split)
         return made.id
+
+    async def split(self, raw_data_id: int, *, labels: Labels, files: Sequence[str] = ()) -> None:
+        """Split a dataset as a runner would: files of these names, and these labels."""
+        splits = Splits(db=self.db, wake=lambda: None)
+        task = await splits.split(who=ROOT, raw_data_id=raw_data_id, held_out_test=0.5)
+        bell = next(bell for bell in await self.dispatch() if bell.work_id == task.id)
+        await self.gate.claim_split(claim=claim_of(bell))
+        made = []
+        for name in files:
+            path = await self.gate.made_file(
+                task_id=task.id, attempt=bell.attempt, raw_data_id=raw_data_id, name=name
+            )
+            path.write_bytes(b"x,y\n1,a\n")
+            sha256, size = hash_file(path)
+            made.append(File(name=name, sha256=sha256, size=size))
+        outcome = SplitOutcome(
+            task_id=task.id,
+            attempt=bell.attempt,
+            files=tuple(made),
+            n_train=N_TRAIN,
+            n_test=N_TEST,
+            labels=labels,
+        )
+        await self.gate.split_result(outcome=outcome)
 
     async def new_fold(
         self,

@@ -40,6 +40,7 @@ def upgrade() -> None:
     sa.Column('n_train', sa.Integer(), nullable=False),
     sa.Column('n_test', sa.Integer(), nullable=False),
     sa.Column('columns', sa.JSON(), nullable=False),
+    sa.Column('classes', sa.JSON(), nullable=False),
     sa.Column('limits', sa.JSON(), nullable=False),
     sa.Column('labels', sa.JSON(), nullable=False),
     sa.Column('created', sa.Double(), nullable=False),
