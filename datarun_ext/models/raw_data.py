@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import BigInteger, ForeignKey, Index, String, UniqueConstraint
+from sqlalchemy import BigInteger, ForeignKey, Index, String, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from datarun_ext.models.base import Base, BigId
@@ -52,21 +52,31 @@ class RawData(Base):
     )
 
 
+def _unique(owner: str, *columns: str) -> Index:
+    """Say that an owner has no two files that are the same in these columns."""
+    has_owner = text(f"{owner} IS NOT NULL")
+    return Index(
+        None, owner, *columns, unique=True, sqlite_where=has_owner, postgresql_where=has_owner
+    )
+
+
 class StoredFile(Base):
     """A file of a dataset or a submission, on the master's disk at its owner's `files_path`."""
 
     __tablename__ = "stored_file"
+    # One of the two owners is NULL, and NULLs are all different: a constraint on both never holds.
     __table_args__ = (
-        UniqueConstraint("raw_data_id", "submission_id", "name"),
+        _unique("raw_data_id", "name", "made_by_split"),
+        _unique("submission_id", "name"),
         Index(None, "sha256"),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     raw_data_id: Mapped[int | None] = mapped_column(
-        BigId, ForeignKey("raw_data.id", ondelete="CASCADE"), index=True
+        BigId, ForeignKey("raw_data.id", ondelete="CASCADE")
     )
     submission_id: Mapped[int | None] = mapped_column(
-        BigId, ForeignKey("submission.databoard_s_id", ondelete="CASCADE"), index=True
+        BigId, ForeignKey("submission.databoard_s_id", ondelete="CASCADE")
     )
     name: Mapped[str] = mapped_column(String(255))
     sha256: Mapped[str] = mapped_column(String(64))

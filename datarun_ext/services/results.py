@@ -268,6 +268,9 @@ def commit_split(session: Session, *, outcome: SplitOutcome) -> None:
                 made_by_split=True,
             )
         )
+    if len({file.name for file in outcome.files}) < len(outcome.files):
+        msg = "The split names one of its files twice."
+        raise BadRequest(msg)
     missing = [part.name for part in places if not part.is_file()]
     if missing:
         msg = f"The split's files have not all arrived: {missing[0]} is missing."

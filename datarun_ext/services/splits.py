@@ -149,9 +149,9 @@ def end_split(
         task_event(session, task)
         return False
     if outcome.reason is None:
-        kept = [file for file in dataset.files if not file.made_by_split]
-        made = list(paths)
-        dataset.files = kept + made
+        dataset.files = [file for file in dataset.files if not file.made_by_split]
+        session.flush()  # what the last split made goes before there is another of its name
+        dataset.files.extend(paths)
         dataset.n_train, dataset.n_test = outcome.n_train, outcome.n_test
         dataset.labels = outcome.labels.model_dump(mode="json")
         dataset.classes = list(outcome.labels.classes)

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import sqlite3
+from pathlib import Path
+from typing import Any
+
 import numpy as np
+import pytest
 from sqlalchemy import inspect
+from sqlalchemy.exc import IntegrityError
 
 from datarun_ext.codecs import pack
+from datarun_ext.errors import BadRequest
+from datarun_ext.models import StoredFile
 from datarun_ext.protocol import Labels
 from datarun_ext.services.preview import preview
 from tests.unit.world import ALICE, World
@@ -37,3 +45,44 @@ async def test_a_label_that_only_the_test_set_has_is_of_no_class(world: World) -
     await world.split(made, labels=LABELS)
     dataset = await world.datasets.get(who=ALICE, raw_data_id=made, labels=True)
     assert (await preview(dataset, rows=1)).counts == {"ant": 3, "bee": 5}
+
+
+async def test_no_file_stands_twice(world: World) -> None:
+    """Also not when one of its two owners is NULL, as it always is."""
+    made = await world.new_dataset("train")
+    await world.new_fold(1, raw_data_id=made)
+    # A dataset called "train" has a file of the name that its split makes, again and again.
+    for _ in range(2):
+        await world.split(made, labels=LABELS, files=("train.csv", "test.csv"))
+    files = (await world.datasets.get(who=ALICE, raw_data_id=made)).files
+    assert [(file.name, file.made_by_split) for file in files] == [
+        ("train.csv", False),
+        ("train.csv", True),
+        ("test.csv", True),
+    ]
+    for owner in ({"raw_data_id": made}, {"submission_id": 1}):
+        for name, by_split, fits in (
+            ("new.csv", False, True),
+            ("new.csv", False, False),
+            ("new.csv", True, "raw_data_id" in owner),
+        ):
+
+            def add(session: Any, values: dict[str, Any]) -> None:
+                session.add(StoredFile(sha256="", size=0, path="/gone", **values))
+
+            values = {"name": name, "made_by_split": by_split, **owner}
+            if fits:
+                await world.db.write(add, values)
+                continue
+            with pytest.raises(IntegrityError):
+                await world.db.write(add, values)
+    with pytest.raises(BadRequest, match="twice"):
+        await world.split(made, labels=LABELS, files=("train.csv", "train.csv"))
+
+
+def test_the_files_of_an_owner_are_found_by_index(sqlite_with_tables: Path) -> None:
+    with sqlite3.connect(sqlite_with_tables) as connection:
+        for owner in ("raw_data_id", "submission_id"):
+            query = f"EXPLAIN QUERY PLAN SELECT * FROM stored_file WHERE {owner} = ?"
+            (plan,) = connection.execute(query, (1,)).fetchall()
+            assert f"USING INDEX ix_stored_file_{owner}_name" in plan[3]

@@ -138,13 +138,12 @@ def upgrade() -> None:
     sa.Column('made_by_split', sa.Boolean(), nullable=False),
     sa.ForeignKeyConstraint(['raw_data_id'], ['raw_data.id'], name=op.f('fk_stored_file_raw_data_id_raw_data'), ondelete='CASCADE'),
     sa.ForeignKeyConstraint(['submission_id'], ['submission.databoard_s_id'], name=op.f('fk_stored_file_submission_id_submission'), ondelete='CASCADE'),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_stored_file')),
-    sa.UniqueConstraint('raw_data_id', 'submission_id', 'name', name=op.f('uq_stored_file_raw_data_id_submission_id_name'))
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_stored_file'))
     )
     with op.batch_alter_table('stored_file', schema=None) as batch_op:
-        batch_op.create_index(batch_op.f('ix_stored_file_raw_data_id'), ['raw_data_id'], unique=False)
+        batch_op.create_index(batch_op.f('ix_stored_file_raw_data_id_name_made_by_split'), ['raw_data_id', 'name', 'made_by_split'], unique=True, sqlite_where=sa.text('raw_data_id IS NOT NULL'), postgresql_where=sa.text('raw_data_id IS NOT NULL'))
         batch_op.create_index(batch_op.f('ix_stored_file_sha256'), ['sha256'], unique=False)
-        batch_op.create_index(batch_op.f('ix_stored_file_submission_id'), ['submission_id'], unique=False)
+        batch_op.create_index(batch_op.f('ix_stored_file_submission_id_name'), ['submission_id', 'name'], unique=True, sqlite_where=sa.text('submission_id IS NOT NULL'), postgresql_where=sa.text('submission_id IS NOT NULL'))
 
     op.create_table('submission_fold',
     sa.Column('databoard_sf_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
@@ -221,9 +220,9 @@ def downgrade() -> None:
 
     op.drop_table('submission_fold')
     with op.batch_alter_table('stored_file', schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f('ix_stored_file_submission_id'))
+        batch_op.drop_index(batch_op.f('ix_stored_file_submission_id_name'), sqlite_where=sa.text('submission_id IS NOT NULL'), postgresql_where=sa.text('submission_id IS NOT NULL'))
         batch_op.drop_index(batch_op.f('ix_stored_file_sha256'))
-        batch_op.drop_index(batch_op.f('ix_stored_file_raw_data_id'))
+        batch_op.drop_index(batch_op.f('ix_stored_file_raw_data_id_name_made_by_split'), sqlite_where=sa.text('raw_data_id IS NOT NULL'), postgresql_where=sa.text('raw_data_id IS NOT NULL'))
 
     op.drop_table('stored_file')
     with op.batch_alter_table('task', schema=None) as batch_op:
