@@ -132,16 +132,18 @@ class Admin(PageHandler):
             (user.name, user.email, "yes" if user.is_superuser else "", self.user_forms(user.name))
             for user in await self.master.users.list()
         ]
+        found = await self.master.datasets.list(who=self.principal)
+        counts = await self.master.datasets.counts(raw_data_ids=[item.id for item in found])
         datasets = [
             (
                 item.id,
                 item.name,
                 item.owner,
                 item.split_state,
-                sum((await self.master.datasets.counts(raw_data_id=item.id)).values()),
+                sum(counts[item.id].values()),
                 self.form("delete_dataset", "Delete with its folds", id=str(item.id)),
             )
-            for item in await self.master.datasets.list(who=self.principal)
+            for item in found
         ]
         add = (
             '<label>Name <input name="name" required></label>'

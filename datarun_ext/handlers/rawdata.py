@@ -44,7 +44,7 @@ class RawDataList(DatarunHandler):
         if self.view == View.WIRE:
             await self.answer_large([answers.raw_data(item) for item in found])
             return
-        counts = {item.id: await self.master.datasets.counts(raw_data_id=item.id) for item in found}
+        counts = await self.master.datasets.counts(raw_data_ids=[item.id for item in found])
         await self.answer_large([answers.raw_data_full(item, counts[item.id]) for item in found])
 
     @web.authenticated
@@ -76,8 +76,8 @@ class RawDataDetail(DatarunHandler):
     async def get(self, raw_data_id: str) -> None:
         """Show everything of a dataset but its labels."""
         item = await self.master.datasets.get(who=self.principal, raw_data_id=int(raw_data_id))
-        counts = await self.master.datasets.counts(raw_data_id=item.id)
-        self.answer(answers.raw_data_full(item, counts))
+        counts = await self.master.datasets.counts(raw_data_ids=[item.id])
+        self.answer(answers.raw_data_full(item, counts[item.id]))
 
     @web.authenticated
     async def delete(self, raw_data_id: str) -> None:

@@ -27,7 +27,8 @@ from datarun_ext.services.uploads import Uploads
 
 NAME_TAKEN = "RawData with this name already exists."
 SPECIFIC = "specific.py"
-MADE_BY_SPLIT = ("train.csv", "test.csv")
+IDS_MAX = 10_000
+"""Ids in one statement: databases take no more than some ten thousand parameters."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,9 +75,9 @@ class Datasets:
         """Return one dataset with its files, and its labels if asked for. Raises NotFound."""
         return await self.db.read(visible, who=who, raw_data_id=raw_data_id, labels=labels)
 
-    async def counts(self, *, raw_data_id: int) -> dict[str, int]:
-        """Return how many folds of a dataset are in each state."""
-        return await self.db.read(_counts, raw_data_id=raw_data_id)
+    async def counts(self, *, raw_data_ids: Sequence[int]) -> dict[int, dict[str, int]]:
+        """Return, for each of these datasets, how many of its folds are in each state."""
+        return await self.db.read(_counts, raw_data_ids=raw_data_ids)
 
     async def create(self, *, who: Principal, new: NewDataset) -> RawData:
         """Take in a dataset.
@@ -296,16 +297,15 @@ def _list(
     return session.scalars(query.limit(limit)).all()
 
 
-def _counts(session: Session, *, raw_data_id: int) -> dict[str, int]:
-    query = (
-        select(SubmissionFold.stage, func.count())
-        .where(SubmissionFold.raw_data_id == raw_data_id)
-        .group_by(SubmissionFold.stage)
-    )
-    counts: dict[str, int] = {}
-    for stage, count in session.execute(query):
-        state = Stage(stage).state
-        counts[state] = counts.get(state, 0) + count
+def _counts(session: Session, *, raw_data_ids: Sequence[int]) -> dict[int, dict[str, int]]:
+    counts: dict[int, dict[str, int]] = {raw_data_id: {} for raw_data_id in raw_data_ids}
+    key = SubmissionFold.raw_data_id
+    query = select(key, SubmissionFold.stage, func.count()).group_by(key, SubmissionFold.stage)
+    for start in range(0, len(raw_data_ids), IDS_MAX):
+        part = query.where(key.in_(raw_data_ids[start : start + IDS_MAX]))
+        for raw_data_id, stage, count in session.execute(part):
+            states, state = counts[raw_data_id], Stage(stage).state
+            states[state] = states.get(state, 0) + count
     return counts
 
 

@@ -15,6 +15,7 @@ from datarun_ext.codecs import pack
 from datarun_ext.errors import BadRequest
 from datarun_ext.models import StoredFile
 from datarun_ext.protocol import Labels
+from datarun_ext.services import datasets
 from datarun_ext.services.preview import preview
 from tests.unit.world import ALICE, World
 
@@ -86,3 +87,23 @@ def test_the_files_of_an_owner_are_found_by_index(sqlite_with_tables: Path) -> N
             query = f"EXPLAIN QUERY PLAN SELECT * FROM stored_file WHERE {owner} = ?"
             (plan,) = connection.execute(query, (1,)).fetchall()
             assert f"USING INDEX ix_stored_file_{owner}_name" in plan[3]
+
+
+async def test_the_folds_of_all_datasets_are_counted_at_once(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(datasets, "IDS_MAX", 2)
+    made = [world.raw_data_id, *[await world.new_dataset(name) for name in ("b", "c", "empty")]]
+    for fold_id, (raw_data_id, submission) in enumerate(
+        [(made[0], 1), (made[0], 1), (made[1], 2), (made[2], 3)], start=1
+    ):
+        await world.new_fold(fold_id, submission, raw_data_id=raw_data_id)
+    await world.dispatch()  # what is announced is TODO, as what waits
+    await world.folds.cancel(who=ALICE, fold_id=2)
+    assert await world.datasets.counts(raw_data_ids=made) == {
+        made[0]: {"TODO": 1, "ERROR": 1},
+        made[1]: {"TODO": 1},
+        made[2]: {"TODO": 1},
+        made[3]: {},
+    }
+    assert await world.datasets.counts(raw_data_ids=[]) == {}
