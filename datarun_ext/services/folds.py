@@ -23,7 +23,7 @@ from datarun_ext.models import (
 from datarun_ext.protocol import Reason
 from datarun_ext.services.database import Database
 from datarun_ext.services.principal import Principal
-from datarun_ext.services.queue import capacity, mean_duration, positions
+from datarun_ext.services.queue import capacity, mean_duration, position
 from datarun_ext.services.submit import deleted_event, split_failed
 from datarun_ext.services.transitions import UNFINISHED, fail, fold_event, restart
 
@@ -267,10 +267,11 @@ def _list(session: Session, *, who: Principal, query: FoldQuery) -> Sequence[Sub
 
 
 def _place(session: Session, *, fold: SubmissionFold, now: float) -> Place | None:
-    position = positions(session).get(fold.databoard_sf_id, 0)
-    if fold.stage == Stage.QUEUED and not position:
+    place = position(session, fold_id=fold.databoard_sf_id)
+    if fold.stage == Stage.QUEUED and place is None:
         return None
+    place = place or 0  # announced to the runners already
     duration = mean_duration(session, raw_data_id=fold.raw_data_id)
     slots = capacity(session, alive_since=now - ALIVE_S).total
-    eta = duration * position / slots if duration is not None and slots else None
-    return Place(position=position, eta_s=eta)
+    eta = duration * place / slots if duration is not None and slots else None
+    return Place(position=place, eta_s=eta)

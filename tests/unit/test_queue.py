@@ -3,21 +3,33 @@
 from __future__ import annotations
 
 import asyncio
+from random import Random
 from typing import Any
 
 import pytest
+from sqlalchemy.orm import Session
 
-from datarun_ext.models import Priority
+from datarun_ext.models import Priority, Stage
+from datarun_ext.models.tables import FOLDS
 from datarun_ext.services.dispatch import Dispatcher, Publisher
-from datarun_ext.services.queue import capacity, positions
+from datarun_ext.services.queue import capacity, in_order, position
 from datarun_ext.services.reconcile import now
 from tests.unit.world import ALICE, BOB, ROOT, World
 
 
 async def order(world: World) -> list[int]:
-    places = await world.db.read(positions)
-    assert sorted(places.values()) == list(range(1, len(places) + 1))
-    return sorted(places, key=places.__getitem__)
+    """Walk through the queue, and check that every fold knows its place in it."""
+
+    def work(session: Session) -> list[int]:
+        folds = [
+            queued.fold_id for queued in in_order(session, room=dict.fromkeys(Priority, 10_000))
+        ]
+        assert [position(session, fold_id=fold_id) for fold_id in folds] == list(
+            range(1, len(folds) + 1)
+        )
+        return folds
+
+    return await world.db.read(work)
 
 
 async def test_high_before_low_then_by_age(world: World) -> None:
@@ -42,6 +54,30 @@ async def test_a_heavy_user_blocks_nobody(world: World) -> None:
     job = await world.claim(bells[1])
     await world.finish(11, job.attempt)
     assert await order(world) == [12, 2, 3, 4, 5, 6]
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_places_are_counted_as_the_queue_is_walked(world: World, seed: int) -> None:
+    random = Random(seed)
+    stages = (Stage.QUEUED,) * 3 + (Stage.DISPATCHED, Stage.RUNNING, Stage.WAITING, Stage.ERROR)
+    first = await world.new_fold(1)
+
+    def fill(session: Session) -> None:
+        (row,) = session.execute(FOLDS.select()).mappings()
+        for fold_id in range(2, 82):
+            changes = {
+                "databoard_sf_id": fold_id,
+                "owner": random.choice(("alice", "bob", "Carl", "dora")),
+                "priority": random.choice(list(Priority)),
+                "stage": random.choice(stages),
+                "created": float(random.randrange(8)),
+            }
+            session.connection().execute(FOLDS.insert(), {**row, **changes})
+
+    await world.db.write(fill)
+    found = await order(world)
+    assert first in found
+    assert len(found) > 20
 
 
 async def test_only_a_few_messages_for_each_slot(world: World) -> None:
