@@ -10,7 +10,9 @@ from jupyter_server.extension.application import ExtensionApp
 from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_unix_socket
 
-from datarun_ext.config import OptionError, Options, Settings
+from datarun_ext.config import Settings
+from datarun_ext.environment import OptionError
+from datarun_ext.options import Options
 from datarun_ext.routes import routes
 from datarun_ext.services.master import Master
 

@@ -8,8 +8,11 @@ from typing import Any
 
 import pytest
 from traitlets import TraitError
+from traitlets.config import Config
 
-from datarun_ext.config import Options, Settings
+from datarun_ext.app import DatarunApp
+from datarun_ext.config import Settings
+from datarun_ext.options import Options
 from datarun_ext.protocol import SandboxLevel
 
 NAMES = sorted(Options.class_traits(config=True))
@@ -20,16 +23,21 @@ SAMPLES = {
 }  # fmt: skip
 
 
+def sample(name: str) -> Any:
+    default = Options.class_traits()[name].default_value
+    return SAMPLES.get(name, 77 if isinstance(default, int | float) else "some text")
+
+
+CONFIGURED: dict[str, Any] = {
+    name: 99 if isinstance(sample(name), int | float) else "configured" for name in NAMES
+} | {"local_runner": False}
+
+
 @pytest.fixture(autouse=True)
 def no_options_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for trait in Options.class_traits(config=True).values():
         for variable in trait.metadata["env"]:
             monkeypatch.delenv(variable, raising=False)
-
-
-def sample(name: str) -> Any:
-    default = Options.class_traits()[name].default_value
-    return SAMPLES.get(name, 77 if isinstance(default, int | float) else "some text")
 
 
 def settings(**options: Any) -> Settings:
@@ -45,15 +53,17 @@ def test_every_option_from_the_environment(name: str, monkeypatch: pytest.Monkey
         if variable == "CELERY_SCHEDULER_PERIOD":
             continue
         monkeypatch.setenv(variable, str(sample(name)))
-        found = Options().option(name)
+        found = getattr(Options(), name)
         assert found == sample(name)
         assert type(found) is type(trait.default_value)
-        # What is configured comes before the environment.
-        configured = 99 if isinstance(sample(name), int | float) else "configured"
-        if name not in ("local_runner",):
-            assert Options(**{name: configured}).option(name) == configured
+        # What is configured comes before the environment, also where it equals the default.
+        for configured in (CONFIGURED[name], trait.default_value):
+            app = DatarunApp()
+            app.update_config(Config({"DatarunApp": {name: configured}}))
+            for options in (Options(**{name: configured}), app):
+                assert getattr(options, name) == configured
         monkeypatch.setenv(variable, "")
-        assert Options().option(name) == trait.default_value
+        assert getattr(Options(), name) == trait.default_value
         monkeypatch.delenv(variable)
 
 

@@ -10,7 +10,8 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 SERVER = ("datarun_ext.handlers", "datarun_ext.services", "datarun_ext.models", "datarun_ext.app",
-          "datarun_ext.routes", "datarun_ext.config", "datarun_ext.migrations")  # fmt: skip
+          "datarun_ext.routes", "datarun_ext.config", "datarun_ext.options",
+          "datarun_ext.environment", "datarun_ext.migrations")  # fmt: skip
 WEB = ("tornado", "jupyter_server", "jupyter_client", "jupyter_core", "jupyterlab", "traitlets")
 DATABASE = ("sqlalchemy", "alembic")
 

@@ -11,8 +11,9 @@ import numpy as np
 from sqlalchemy import update
 
 from datarun_ext.codecs import pack, pack_indices
-from datarun_ext.config import Options, Settings
+from datarun_ext.config import Settings
 from datarun_ext.models import Priority, RawData, SplitState, SubmissionFold, Task
+from datarun_ext.options import Options
 from datarun_ext.protocol import (
     PROTOCOL,
     Claim,
