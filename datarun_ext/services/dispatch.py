@@ -67,6 +67,15 @@ class Publisher:
         """Send messages. Raises whatever the broker's transport raises when it is away."""
         await self._run(self._send, bells)
 
+    @property
+    def connected(self) -> bool:
+        """Whether it has been told of a broker."""
+        return self._app is not None
+
+    async def probe(self) -> None:
+        """Return if the broker answers. Raises as `send` does."""
+        await self._run(self._probe)
+
     def close(self) -> None:
         """Give the connections back."""
         self._thread.submit(self._close)
@@ -91,9 +100,6 @@ class Publisher:
         )
 
     def _send(self, bells: Sequence[Bell]) -> None:
-        if self._app is None:
-            msg = "there is no broker yet"
-            raise ConnectionError(msg)
         with self._app.producer_pool.acquire(block=True, timeout=5) as producer:
             for bell in bells:
                 self._app.send_task(
@@ -104,6 +110,12 @@ class Publisher:
                     producer=producer,
                     retry=False,
                 )
+
+    def _probe(self) -> None:
+        # A connection of its own: those of the pool may look alive and be dead.
+        with self._app.connection_for_write() as connection:
+            connection.ensure_connection(max_retries=1, interval_start=0, interval_step=0)
+            connection.default_channel.close()
 
     def _close(self) -> None:
         if self._app is not None:
@@ -161,8 +173,15 @@ class Dispatcher:
             self._wake.clear()
 
     async def _round(self) -> bool:
+        if self.broker_error and self.publisher.connected:
+            # What is taken and given back leaves events; while the broker is away, take nothing.
+            await self.publisher.probe()
+            self.broker_error = ""
         if not await self.db.read(_something_waits):
             return False
+        if not self.publisher.connected:
+            msg = "there is no broker yet"
+            raise ConnectionError(msg)
         bells = await self.db.write(_take, settings=self.settings)
         if not bells:
             return False
