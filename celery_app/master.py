@@ -64,6 +64,8 @@ class Refused(MasterError):
         self.detail = detail
 
 
+JUDGED_PER_S = 1_000_000
+"""Bytes of a result that even a busy master checks and stores in a second."""
 BEAT_SLACK_S = 10.0
 """How much longer than it was allowed to the master may take to answer a sign of life."""
 
@@ -122,10 +124,13 @@ class MasterClient:
         patience_s: float | None = None,
     ) -> bool:
         """Commit the result of a fold; False when the fold is another's by now."""
+        body = pack_outcome(outcome, full_train, test)
         answer = self._send(
             "result/fold/",
-            pack_outcome(outcome, full_train, test),
+            body,
             content_type=BINARY,
+            # The master judges it before it answers.
+            timeout=30.0 + len(body) / JUDGED_PER_S,
             allowed=(409,),
             patience_s=self.patience_s if patience_s is None else patience_s,
         )

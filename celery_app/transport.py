@@ -155,9 +155,15 @@ class HttpClient:
     def _send(sock: socket.socket, head: bytes, body: Body) -> bool:
         """Send a request; False when the server stopped reading, as before it refuses a body."""
         try:
-            # In one piece: each piece would wake the server.
-            sock.sendall(head + body if isinstance(body, bytes) else head)
-            if body is not None and not isinstance(body, bytes):
+            if isinstance(body, bytes):
+                # What is small in one piece: each piece would wake the server. What is large in
+                # several: a timeout holds for each, not for all of a slow line's bytes.
+                sock.sendall(head + body[:_BLOCK])
+                for start in range(_BLOCK, len(body), _BLOCK):
+                    sock.sendall(memoryview(body)[start : start + _BLOCK])
+                return True
+            sock.sendall(head)
+            if body is not None:
                 while piece := body.read(_BLOCK):
                     sock.sendall(piece)
         except (BrokenPipeError, ConnectionResetError):

@@ -9,6 +9,7 @@ registration.
 from __future__ import annotations
 
 import math
+import re
 from enum import StrEnum
 from typing import Annotated, Literal
 
@@ -312,6 +313,26 @@ class ProgressAnswer(Message):
     """Whether the runner must end the fold or task: cancelled, replaced, or no longer its own."""
 
     end: bool
+
+
+_WHOSE = re.compile(
+    rb'(?:.{4})?\{"(fold_id|task_id)":"?([^",]{1,64})"?,"attempt":(\d{1,18})[,}]', re.DOTALL
+)
+
+
+def whose_result(head: bytes) -> FoldProgress | SplitProgress | None:
+    """Return a sign of life of the work whose result begins so; None if it does not say.
+
+    It reads no more than the first bytes, as these messages have always written them.
+    """
+    found = _WHOSE.match(head)
+    if found is None:
+        return None
+    kind, work_id, attempt = found.groups()
+    if kind == b"fold_id":
+        known = work_id.isdigit()
+        return FoldProgress(fold_id=int(work_id), attempt=int(attempt)) if known else None
+    return SplitProgress(task_id=work_id.decode(errors="replace"), attempt=int(attempt))
 
 
 def pack_outcome(outcome: FoldOutcome, full_train: bytes = b"", test: bytes = b"") -> bytes:

@@ -134,16 +134,17 @@ class Result(RunnerHandler):
         """Predictions may be larger than other bodies."""
         await super().prepare()
         self.request.connection.set_max_body_size(RESULT_MAX)  # type: ignore[union-attr]
-        self.pieces: list[bytes] = []
+        size = self.request.headers.get("Content-Length", "")
+        self.arrival = self.master.gate.arrival(size=int(size) if size.isdecimal() else 0)
 
-    def data_received(self, chunk: bytes) -> None:
-        """Keep a piece."""
-        self.pieces.append(chunk)
+    async def data_received(self, chunk: bytes) -> None:
+        """Keep a piece, and the lease with it."""
+        await self.arrival.take(chunk)
 
     @allow_unauthenticated
     async def post(self, kind: str) -> None:
         """Commit it; the answer means that it is in the database."""
-        self.request.body = await asyncio.to_thread(b"".join, self.pieces)
+        self.request.body = await asyncio.to_thread(self.arrival.body)
         if kind == "fold":
             await self.master.gate.fold_result(body=self.request.body)
         elif kind == "split":

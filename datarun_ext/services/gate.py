@@ -37,6 +37,7 @@ from datarun_ext.protocol import (
     unpack_outcome,
 )
 from datarun_ext.services.alarms import Alarms
+from datarun_ext.services.arrival import Arrival, held
 from datarun_ext.services.claims import FENCED, claim_fold, claim_split, own_task, register
 from datarun_ext.services.database import Database, now
 from datarun_ext.services.events import EventHub, LogText
@@ -140,6 +141,16 @@ class Gate:
 
         return await self.db.write(work)
 
+    async def renew(self, subject: FoldProgress | SplitProgress) -> bool:
+        """Renew a lease; False if the work is not its runner's any more."""
+        if isinstance(subject, FoldProgress):
+            return await self.fold_progress(progress=subject)
+        return await self.split_progress(progress=subject)
+
+    def arrival(self, *, size: int) -> Arrival:
+        """Return where a result of so many bytes is kept while it comes in."""
+        return Arrival(self.renew, lease_s=self.settings.lease_s, size=size)
+
     async def fold_result(self, *, body: bytes) -> None:
         """Commit how a fold ended. When this returns, it is in the database.
 
@@ -157,8 +168,10 @@ class Gate:
         facts = await self.db.read(facts_of, outcome=outcome)
         if facts is None:
             return
-        outcome, values = await asyncio.to_thread(judge, outcome, full_train, test, *facts)
-        await self.db.write(commit_fold, outcome=outcome, values=values)
+        subject = FoldProgress(fold_id=outcome.fold_id, attempt=outcome.attempt)
+        async with held(self.renew, subject, lease_s=self.settings.lease_s):
+            outcome, values = await asyncio.to_thread(judge, outcome, full_train, test, *facts)
+            await self.db.write(commit_fold, outcome=outcome, values=values)
         self._wake()
 
     async def split_result(self, *, outcome: SplitOutcome) -> None:
