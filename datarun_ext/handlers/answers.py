@@ -243,10 +243,17 @@ def runner(view: RunnerView) -> Json:
     }
 
 
-def health(item: Health) -> Json:
-    """Whether folds can run."""
+def health(item: Health, *, logs: bool) -> Json:
+    """Whether folds can run; with what the broken parts wrote, for those who may see it."""
     return {
         "status": item.status,
-        "problems": [_pick(problem, ("part", "message", "remedy")) for problem in item.problems],
+        "problems": [
+            {
+                "part": problem.part,
+                "message": f"{problem.message} {problem.log}".rstrip() if logs else problem.message,
+                "remedy": problem.remedy,
+            }
+            for problem in item.problems
+        ],
         **_pick(item, ("broker", "runners", "slots", "busy", "queued")),
     }

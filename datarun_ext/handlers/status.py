@@ -42,7 +42,9 @@ class HealthDetail(DatarunHandler):
             "default": settings.limits.model_dump(),
             "maximum": settings.maximum.model_dump(),
         }
-        health = answers.health(await self.master.runners.health())
+        health = answers.health(
+            await self.master.runners.health(), logs=self.principal.is_superuser
+        )
         self.answer({**health, "protocol": PROTOCOL, "version": __version__, "limits": limits})
 
 

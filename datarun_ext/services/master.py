@@ -123,7 +123,10 @@ class Master:
         if self.pool is not None and self.pool.problem:
             problems.append(
                 Problem(
-                    "broker", self.pool.problem, "See the message; `datarun doctor` checks all."
+                    "broker",
+                    self.pool.problem,
+                    "See the message; `datarun doctor` checks all.",
+                    self.pool.problem_log,
                 )
             )
         elif not self.broker_up:
@@ -134,9 +137,14 @@ class Master:
                     "Folds are kept and sent when it is back. Check broker_url and the broker.",
                 )
             )
-        if self.pool is not None and self.pool.runner_problem():
+        if self.pool is not None and self.pool.runner_fails:
             problems.append(
-                Problem("runner", self.pool.runner_problem(), "`datarun doctor` checks all.")
+                Problem(
+                    "runner",
+                    "The runner ends as soon as it is started.",
+                    "`datarun doctor` checks all.",
+                    self.pool.runner_log(),
+                )
             )
         return problems
 

@@ -54,6 +54,8 @@ class Pool:
         self.shared: Shared | None = None
         self.problem = ""
         """Why there is no pool, in words for a person; empty when all is well."""
+        self.problem_log = ""
+        """What the part that fails wrote, for the operator."""
         self.leads = False
         self._listens = False
         self._told = False
@@ -100,15 +102,16 @@ class Pool:
         while True:
             try:
                 await self._look()
-                self.problem = ""
+                self.problem = self.problem_log = ""
             except (OSError, Unavailable, redis.RedisError) as error:
+                said = error.log if isinstance(error, children.DoesNotStart) else ""
                 if not self.problem:
-                    log.error("The runner pool cannot be started: %s", error)
-                self.problem = str(error)
+                    log.error("The runner pool cannot be started: %s %s", error, said)
+                self.problem, self.problem_log = str(error), said
                 await asyncio.sleep(RETRY_S)
             except Exception as error:
                 log.exception("The runner pool cannot be watched")
-                self.problem = f"{type(error).__name__}: {error}"
+                self.problem, self.problem_log = f"{type(error).__name__}: {error}", ""
                 await asyncio.sleep(RETRY_S)
             await asyncio.sleep(WATCH_S)
 
@@ -151,13 +154,14 @@ class Pool:
             return
         await asyncio.get_running_loop().run_in_executor(self._forker, self._start_runner)
 
-    def runner_problem(self) -> str:
-        """Say why the own runner does not run, if it fails again and again."""
-        if self._runner_failures < 2:
-            return ""
-        path = children.log_path(self.settings, RUNNER_LOG)
-        lines = children.tail(self.settings, RUNNER_LOG)
-        return f"The runner ends as soon as it is started; its log ({path}): {lines}"
+    @property
+    def runner_fails(self) -> bool:
+        """Whether the own runner ends as soon as it is started, again and again."""
+        return self._runner_failures >= 2
+
+    def runner_log(self) -> str:
+        """Return the last that the own runner has written."""
+        return children.tail(self.settings, RUNNER_LOG)
 
     async def _follow(self) -> None:
         shared = await asyncio.to_thread(self._share.read)

@@ -33,6 +33,8 @@ class Problem:
     part: str
     message: str
     remedy: str
+    log: str = ""
+    """What the part wrote: it may tell of the machine, so only superusers see it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 from urllib.parse import urlencode
@@ -289,6 +290,35 @@ async def test_admin_page(api: Api, new_user: NewUser, master: Master) -> None:
     assert await root("GET", "runapp/rawdata/") == (200, [])
     browser = api.with_headers(Accept="text/html")
     assert (await browser.fetch("GET", "admin/")).code == 401
+
+
+class TestRunnerThatFails:
+    """What a runner writes tells of the machine, so only superusers read it."""
+
+    @pytest.fixture
+    def datarun_config(
+        self, datarun_config: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    ) -> dict[str, Any]:
+        monkeypatch.setenv("DATARUN_CACHE_MB", "nonsense")
+        return {**datarun_config, "local_runner": True}
+
+    async def test_its_log(self, api: Api, new_user: NewUser) -> None:
+        alice, root = await new_user("alice"), await new_user("root", is_superuser=True)
+        async with asyncio.timeout(120):
+            while not (problems := await runner_problems(alice)):
+                await asyncio.sleep(0.1)
+        assert problems == ["The runner ends as soon as it is started."]
+        for superuser in (api, root):
+            (problem,) = await runner_problems(superuser)
+            assert problem.startswith(problems[0])
+            assert "runner.log" in problem
+            assert "DATARUN_CACHE_MB" in problem
+
+
+async def runner_problems(client: Api) -> list[str]:
+    status, health = await client("GET", "runapp/health/")
+    assert status == 200
+    return [item["message"] for item in health["problems"] if item["part"] == "runner"]
 
 
 async def test_runner_protocol_number_and_token(api: Api, runner: HttpRunner) -> None:
