@@ -207,6 +207,7 @@ class Master:
             try:
                 await self.reconciler.tidy()
                 await self.uploads.collect()
+                await self.submit.collect()
             except Exception:
                 log.exception("Tidying up failed; trying again in an hour")
             await asyncio.sleep(TIDY_S)

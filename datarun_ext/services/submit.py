@@ -14,7 +14,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import InstrumentedAttribute, Session, selectinload
 
 from datarun_ext.config import Settings
-from datarun_ext.errors import InvalidField
+from datarun_ext.errors import InvalidField, Unavailable
 from datarun_ext.models import (
     Priority,
     RawData,
@@ -80,6 +80,8 @@ class Submit:
     def __init__(self, *, db: Database, settings: Settings) -> None:
         self.db = db
         self.settings = settings
+        self._unsure: list[Path] = []
+        """Folders of submissions whose transaction failed when they were in place already."""
 
     async def submit(
         self, *, who: Principal, new: NewSubmission, broker_up: bool
@@ -107,13 +109,30 @@ class Submit:
                 submission, folds, gone = await self.db.write(
                     _submit, who=who, new=new, written=written, broker_up=broker_up
                 )
-            except BaseException:
-                if written is not None:
-                    await asyncio.to_thread(remove_folders, [written.place])
+            except BaseException as error:
+                if written is not None and written.place.exists():
+                    self._unsure.append(written.place)
+                    if not isinstance(error, (Unavailable, asyncio.CancelledError)):
+                        await self.collect()
                 raise
         if gone:
             await asyncio.to_thread(remove_folders, gone)
         return submission, folds
+
+    async def collect(self) -> None:
+        """Remove the files of submissions that turn out not to be stored.
+
+        A connection that breaks at COMMIT, or a request that is given up, does not say whether
+        they are; so this waits until the transaction must have ended.
+        """
+        unsure, self._unsure = self._unsure, []
+        try:
+            stored = await self.db.read(_stored, places=unsure)
+        except BaseException:
+            self._unsure += unsure
+            raise
+        gone = [place for place in unsure if place not in stored]
+        await asyncio.to_thread(remove_folders, gone)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,6 +156,12 @@ def _write(folder: Path, files: Mapping[str, bytes]) -> Written:
         files={name: hash_file(folder / name) for name in clean.values()},
         hash_files=hash_contents(files.values()),
     )
+
+
+def _stored(session: Session, *, places: Sequence[Path]) -> set[Path]:
+    paths = [str(place) for place in places]
+    query = select(Submission.files_path).where(Submission.files_path.in_(paths))
+    return {Path(path) for path in session.scalars(query)}
 
 
 def first_attempt() -> int:
