@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,11 +18,28 @@ from traitlets.config import Config
 
 from datarun_ext.app import DatarunApp
 from datarun_ext.services.master import Master
+from tests.live.conftest import LiveServer
 
 pytest_plugins = ("pytest_jupyter.jupyter_server",)
 
 PASSWORD = "correct horse"
 RUNNER_TOKEN = "the runners' secret"
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+    """One real server, with its own Redis and runner, for all folders: harm it not.
+
+    What a test makes on it has a name that no other test takes.
+    """
+    server = LiveServer(tmp_path_factory.mktemp("shared"), base_url="/user/me%40here/").start()
+    end = time.monotonic() + 120
+    with server.client() as client:
+        while not client.health().slots:
+            assert time.monotonic() < end, server.log()
+            time.sleep(0.1)
+    yield server
+    server.stop()
 
 
 @pytest.fixture(autouse=True)

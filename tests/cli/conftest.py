@@ -1,15 +1,29 @@
 from __future__ import annotations
 
-import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from datarun_ext.cli import main
 from datarun_ext.config import option_docs
 
-Run = Callable[..., subprocess.CompletedProcess[str]]
+COMMAND = [sys.executable, "-u", "-c", "from datarun_ext.cli import main; main()"]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a command has said."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+Run = Callable[..., Answer]
 
 
 @pytest.fixture
@@ -28,15 +42,15 @@ def environ(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def datarun(environ: Path) -> Run:
-    """Run a command as a person does."""
+    """Run a command as a person does, but in this process: a new one takes a second to import.
 
-    def run(*words: str, stdin: str = "", timeout: float = 120) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-c", "from datarun_ext.cli import main; main()", *words],
-            input=stdin,
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-        )
+    An exception that a person would see as a traceback is the test's.
+    """
+
+    def run(*words: str, stdin: str = "") -> Answer:
+        result = CliRunner().invoke(main, words, input=stdin, prog_name="datarun")
+        if result.exception is not None and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        return Answer(result.exit_code, result.stdout, result.stderr)
 
     return run

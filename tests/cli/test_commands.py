@@ -13,7 +13,7 @@ from datarun_ext.cli import COMMANDS
 from datarun_ext.cli.options import as_markdown
 from datarun_ext.cli.runners import parse_runners
 from datarun_ext.config import option_docs
-from tests.cli.conftest import Run
+from tests.cli.conftest import COMMAND, Run
 
 
 def test_help_names_every_command_and_imports_none() -> None:
@@ -151,8 +151,10 @@ def test_a_wrong_line_is_named(line: str, why: str) -> None:
     assert why in str(caught.value)
 
 
-def test_a_runner_without_a_master_says_what_is_missing(datarun: Run) -> None:
-    answer = datarun("runner", "--slots", "1")
+@pytest.mark.usefixtures("environ")
+def test_a_runner_without_a_master_says_what_is_missing() -> None:
+    # A process of its own: the command becomes the runner.
+    answer = subprocess.run([*COMMAND, "runner", "--slots", "1"], capture_output=True, text=True)
     assert answer.returncode != 0
     assert "DATARUN_" in answer.stderr
     assert "Traceback" not in answer.stderr

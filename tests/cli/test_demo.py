@@ -6,16 +6,16 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
 import pytest
 
-from tests.cli.conftest import Run
+from tests.cli.conftest import COMMAND
 
-DEMO = [sys.executable, "-u", "-c", "from datarun_ext.cli import main; main()", "demo"]
+DEMO = [*COMMAND, "demo"]
 
 
 def left_behind(folder: Path) -> list[str]:
@@ -49,31 +49,55 @@ def check_clean(folder: Path) -> None:
     folder.rmdir()
 
 
-def test_all_folds_are_tested_and_nothing_is_left(datarun: Run, temporary: Path) -> None:
-    answer = datarun("demo", timeout=170)
-    assert answer.returncode == 0, answer.stdout + answer.stderr
-    tested = re.findall(r"fold +(\d+) .*TESTED$", answer.stdout, re.MULTILINE)
-    assert sorted(map(int, tested)) == list(range(1, 11))
-    assert "10 of 10 folds TESTED" in answer.stdout
-    assert len(re.findall(r"0\.\d\d\d +(?:0|1)\.\d\d\d *$|1\.000 +(?:0|1)\.\d\d\d *$",
-                          answer.stdout, re.MULTILINE)) == 10  # fmt: skip
-    check_clean(temporary)
+def demo(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*DEMO, *words], capture_output=True, text=True, timeout=170)
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_a_signal_ends_everything(temporary: Path, number: signal.Signals, code: int) -> None:
+def started(until: Callable[[], bool]) -> subprocess.Popen[str]:
+    """Start a demo, and wait for something."""
     process = subprocess.Popen(
         DEMO,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
         text=True,
         # A shell that runs the tests in the background has it ignored, and that is inherited.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
-    assert process.stdout is not None
-    for line in process.stdout:
-        if "Ready at" in line:
-            break
+    end = time.monotonic() + 120
+    while not until():
+        assert process.poll() is None
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    return process
+
+
+def server_is_up(folder: Path) -> bool:
+    return any(folder.glob("datarun-demo-*/run/jpserver-*.json"))
+
+
+def runner_is_up(folder: Path) -> bool:
+    return any("celery_app" in words for words in left_behind(folder))
+
+
+def test_all_folds_are_tested_and_nothing_is_left(temporary: Path) -> None:
+    answer = demo("--folds", "2")
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    tested = re.findall(r"fold +(\d+) .*TESTED$", answer.stdout, re.MULTILINE)
+    assert sorted(map(int, tested)) == list(range(1, 5))
+    assert "4 of 4 folds TESTED" in answer.stdout
+    assert len(re.findall(r"0\.\d\d\d +(?:0|1)\.\d\d\d *$|1\.000 +(?:0|1)\.\d\d\d *$",
+                          answer.stdout, re.MULTILINE)) == 4  # fmt: skip
+    check_clean(temporary)
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "when"),
+    [(signal.SIGTERM, 143, server_is_up), (signal.SIGINT, 130, runner_is_up)],
+)
+def test_a_signal_ends_everything(
+    temporary: Path, number: signal.Signals, code: int, when: Callable[[Path], bool]
+) -> None:
+    process = started(lambda: when(temporary))
     process.send_signal(number)
     process.communicate(timeout=90)
     assert process.returncode == code
@@ -81,11 +105,7 @@ def test_a_signal_ends_everything(temporary: Path, number: signal.Signals, code:
 
 
 def test_a_demo_that_is_killed_leaves_no_process(temporary: Path) -> None:
-    process = subprocess.Popen(DEMO, stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    for line in process.stdout:
-        if "Ready at" in line:
-            break
+    process = started(lambda: runner_is_up(temporary))
     process.kill()
     process.communicate(timeout=90)
     end = time.monotonic() + 60
@@ -96,10 +116,10 @@ def test_a_demo_that_is_killed_leaves_no_process(temporary: Path) -> None:
 
 
 def test_a_server_that_cannot_start_is_explained(
-    datarun: Run, temporary: Path, monkeypatch: pytest.MonkeyPatch
+    temporary: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DATARUN_SLOTS", "many")
-    answer = datarun("demo")
+    answer = demo()
     assert answer.returncode == 1
     assert "'server'" in answer.stderr
     assert "DATARUN_SLOTS" in answer.stderr
@@ -108,11 +128,12 @@ def test_a_server_that_cannot_start_is_explained(
 
 
 def test_folds_that_end_badly_are_the_exit_code(
-    datarun: Run, temporary: Path, monkeypatch: pytest.MonkeyPatch
+    temporary: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Nothing can be trained in a thousandth of a second.
     monkeypatch.setenv("DATARUN_SOFT_LIMIT_S", "0.1")
     monkeypatch.setenv("DATARUN_HARD_LIMIT_S", "0.1")
-    answer = datarun("demo", "--folds", "2", timeout=170)
+    answer = demo("--folds", "2")
     assert answer.returncode == 1
+    assert "0 of 4 folds TESTED" in answer.stdout
     check_clean(temporary)

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 
-from datarun_ext.cli.demo_server import DemoServer
+from tests.cli.conftest import COMMAND
+from tests.live.conftest import LiveServer
 
 
-def test_the_doctor_of_a_running_server() -> None:
-    with DemoServer() as server, server.start() as client:
+def test_the_doctor_of_a_running_server(server: LiveServer) -> None:
+    with server.client() as client:
+        before = [one.id for one in client.datasets.list()]
         answer = subprocess.run(
-            [sys.executable, "-c", "from datarun_ext.cli import main; main()"]
-            + ["doctor", "--json", "--canary"],
-            env=server.environ(),
+            [*COMMAND, "doctor", "--json", "--canary"],
+            env=server.environ,
             capture_output=True,
             text=True,
             timeout=170,
         )
+        assert answer.stdout, answer.stderr
         found = {one["part"]: one for one in json.loads(answer.stdout)}
         assert found["server"]["level"] == "OK", answer.stdout
         assert client.url in found["server"]["message"]
@@ -29,4 +30,4 @@ def test_the_doctor_of_a_running_server() -> None:
             assert hostile["level"] == "OK"
         else:
             assert hostile["level"] in ("OK", "WARN")
-        assert client.datasets.list() == []
+        assert [one.id for one in client.datasets.list()] == before

@@ -12,14 +12,6 @@ from tests.live.conftest import LiveServer
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
-    """A real server with its own Redis and runner."""
-    server = LiveServer(tmp_path_factory.mktemp("notebook"), base_url="/nb/").start()
-    yield server
-    server.stop()
-
-
-@pytest.fixture(scope="session")
 def session(server: LiveServer) -> Iterator[Session]:
     """The session in use."""
     session = connect(server.url, token=server.token)

@@ -19,7 +19,7 @@ from sklearn.model_selection import StratifiedKFold
 from sklearn.svm import LinearSVC
 
 import datarun_ext as dr
-from datarun_ext.client import NotConnected, WaitTimeout
+from datarun_ext.client import NotConnected, PreflightFailed, WaitTimeout
 from datarun_ext.notebook import Dataset, Session, Submission
 from datarun_ext.notebook.progress import Progress
 from datarun_ext.notebook.sources import CannotSubmit, as_files
@@ -158,6 +158,14 @@ def test_cancel_rerun_and_log(session: Session, iris: Dataset) -> None:
     submission.delete()
     with pytest.raises(LookupError, match="no submission called 'nobody'"):
         session.submission("nobody")
+
+
+def test_a_trial_finds_a_mistake_before_anything_is_stored(iris: Dataset) -> None:
+    before = [one.id for one in iris.submissions()]
+    with pytest.raises(PreflightFailed, match="classifier.py, line 4") as caught:
+        iris.submit(BROKEN, cv=2, preflight=True)
+    assert "undefined_thing" in caught.value.text
+    assert [one.id for one in iris.submissions()] == before
 
 
 def test_reattach_by_id_and_by_name(session: Session, tree: Submission) -> None:

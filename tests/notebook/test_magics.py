@@ -53,7 +53,7 @@ def test_a_cell_becomes_a_submission(shell: InteractiveShell, iris: Dataset) -> 
 
 def test_objects_and_paths(shell: InteractiveShell, iris: Dataset, tmp_path: Path) -> None:
     shell.run_cell("from sklearn.naive_bayes import GaussianNB\nbayes = GaussianNB()")
-    made = magic(shell, "submit iris --object bayes --cv 2 --wait")
+    made = magic(shell, "submit iris --object bayes --cv 2 --preflight --wait")
     assert {fold.state for fold in made.folds} == {"TESTED"}
     (tmp_path / "classifier.py").write_text(TREE)
     made = magic(shell, f"submit iris --path {tmp_path} --cv 2")
@@ -126,7 +126,8 @@ def test_debug_stands_at_the_error(
         ("sbumit iris", None, "no command 'sbumit'. Did you mean submit?"),
         ("submit iris --cv many", TREE, "invalid int value: 'many'\nusage: %%datarun submit"),
         ("submit iris --colour red", TREE, "unrecognized arguments: --colour"),
-        ("submit nowhere", TREE, "no dataset called 'nowhere'; the server has: iris"),
+        ("submit nowhere", TREE, "no dataset called 'nowhere'; the server has: "),
+        ("submit iris --preflight", BROKEN, "self.undefined_thing"),
         ("submit iris", "class Foo:\n    pass\n", "does not define Classifier"),
         ("submit iris", "class Classifier:\n  def\n", "line 2 of the cell"),
         ("submit iris", "%matplotlib inline\n", "magics and shell commands do not work in it"),

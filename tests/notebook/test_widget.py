@@ -12,11 +12,13 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from datarun_ext.client import Client
 from datarun_ext.notebook import Dataset, Session, Submission
 from datarun_ext.notebook import watch as watching
 from datarun_ext.widget import Panel, SubmissionView
 from tests.live.conftest import LiveServer
 from tests.live.samples import BROKEN, SLOW, TREE
+from tests.notebook.relay import Relay
 
 
 def until(condition: Callable[[], Any], within: float = 90.0) -> None:
@@ -138,6 +140,26 @@ def test_a_view_goes_on_after_the_server_was_away(tmp_path: Path, frame: pd.Data
         session.close()
     finally:
         server.stop()
+
+
+def test_a_view_misses_nothing_while_the_connection_is_lost(
+    server: LiveServer, iris: Dataset
+) -> None:
+    with Relay(server.port) as relay, server.client() as direct:
+        through = server.url.replace(f":{server.port}/", f":{relay.port}/")
+        session = Session(Client(through, token=server.token))
+        submission = session.dataset(iris.id).submit(SLOW.format(seconds=2), cv=3)
+        view = submission.widget()
+        until(lambda: "training" in view._table.value)
+        relay.cut()
+        until(lambda: "cannot be reached" in view._note.value)
+        direct.wait(submission.id, 120)
+        assert "3 tested" not in view._summary.value
+        relay.mend()
+        until(lambda: view._bar.bar_style == "success")
+        assert "3 tested" in view._summary.value
+        assert view._note.value == ""
+        session.close()
 
 
 def upload_of(name: str, content: bytes) -> dict[str, Any]:
