@@ -12,6 +12,7 @@ import click
 from datarun_ext.cli import main
 from datarun_ext.cli.options import as_markdown
 from datarun_ext.config import option_docs
+from datarun_ext.magics.arguments import commands, help_text
 from datarun_ext.schemas.page import Field, Operation, load_spec, operations
 
 
@@ -22,6 +23,7 @@ def write(folder: Path) -> None:
         "options.md": as_markdown(list(option_docs())),
         "rest.md": "\n".join(_rest(load_spec())),
         "cli.md": "\n".join(_commands(click.Context(main, info_name="datarun"))),
+        "magics.md": "\n".join(_magics()),
     }
     for name, text in parts.items():
         path = folder / name
@@ -73,6 +75,11 @@ def _commands(context: click.Context) -> Iterator[str]:
             member = command.get_command(context, name)
             if member is not None:
                 yield from _commands(click.Context(member, info_name=name, parent=context))
+
+
+def _magics() -> Iterator[str]:
+    for name in commands():
+        yield f"### `{name}`\n\n```text\n{help_text(name).strip()}\n```\n"
 
 
 if __name__ == "__main__":

@@ -48,13 +48,18 @@ class Client:
 
     Examples
     --------
+    >>> from datarun_ext.client import Client
     >>> client = Client()
-    >>> iris = client.datasets.create("iris", "iris.csv", target_column="species",
-    ...                               workflow_elements="classifier")
-    >>> client.datasets.split(iris, 0.2)
-    >>> submission = client.submissions.create(iris, {"classifier.py": source}, cv=5)
+    >>> flowers = client.datasets.create(
+    ...     "flowers", "iris.csv", target_column="species", workflow_elements="classifier"
+    ... )
+    >>> client.tasks.wait(client.datasets.split(flowers, 0.2)).state
+    'SUCCESS'
+    >>> submission = client.submissions.create(flowers, "models/classifier.py", cv=2)
     >>> for fold in client.wait(submission):
-    ...     print(fold.id, fold.state, fold.scores)
+    ...     print(fold.state, fold.scores["test_accuracy"])
+    TESTED 1.0
+    TESTED 1.0
     """
 
     def __init__(

@@ -75,6 +75,9 @@ def parser() -> tuple[Parser, dict[str, Parser]]:
     one.add_argument("--priority", choices=PRIORITIES, default="L", help="H goes first")
     one.add_argument("--memory", type=int, help="MB that a fold may use")
     one.add_argument("--time", type=float, help="seconds that a fold may run")
+    one.add_argument(
+        "--preflight", action="store_true", help="try it on a few rows first; store no failure"
+    )
     one.add_argument("--wait", action="store_true", help="until all folds have ended")
     one.add_argument("-o", "--out", help="name of a variable for the submission")
 

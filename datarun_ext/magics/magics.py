@@ -124,6 +124,7 @@ class DatarunMagics(Magics):
                 cv=args.cv,
                 priority=args.priority,
                 limits=_limits(args),
+                preflight=args.preflight,
             )
         except SyntaxError as error:
             raise _syntax(error) from error

@@ -36,7 +36,10 @@ def pool(
     """Run whatever scikit-learn parallelises with joblib on the runner pool.
 
     All calls of one parallel loop become the folds of one submission: the fits of a grid search,
-    of a learning curve, of a permutation importance.
+    of a learning curve, of a permutation importance. What is not in such a loop runs here as
+    always: with ``refit=True``, which is the default of a search, the best model is fitted once
+    more in this process, within the ``with``. So that only scores travel, search with
+    ``refit=False`` and fit the best parameters afterwards, as in the example.
 
     Parameters
     ----------
@@ -59,8 +62,17 @@ def pool(
 
     Examples
     --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.model_selection import GridSearchCV
+    >>> from sklearn.svm import SVC
+    >>> X, y = load_iris(return_X_y=True)
+    >>> search = GridSearchCV(SVC(), {"C": [0.01, 1]}, cv=2, refit=False)
     >>> with dr.pool():
-    ...     search = GridSearchCV(SVC(), {"C": [1, 10]}, refit=False).fit(X, y)
+    ...     search.fit(X, y)
+    GridSearchCV(...)
+    >>> best = SVC(**search.best_params_).fit(X, y)
+    >>> best.C
+    1
     """
     from datarun_ext.notebook.current import client_of
 
@@ -117,8 +129,12 @@ def cross_validate(
 
     Examples
     --------
-    >>> result = dr.cross_validate(LogisticRegression(), X, y, cv=5, scoring="accuracy")
-    >>> result["test_score"].mean()
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.naive_bayes import GaussianNB
+    >>> X, y = load_iris(return_X_y=True)
+    >>> result = dr.cross_validate(GaussianNB(), X, y, cv=3, scoring="accuracy")
+    >>> result["test_score"].tolist()
+    [0.92, 0.94, 0.96]
     """
     options.setdefault("trust", return_estimator)
     with pool(**options):
@@ -165,7 +181,11 @@ def cross_val_score(
 
     Examples
     --------
-    >>> dr.cross_val_score(Ridge(), X, y, cv=10, scoring="r2").mean()
+    >>> from sklearn.datasets import load_diabetes
+    >>> from sklearn.linear_model import Ridge
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> dr.cross_val_score(Ridge(), X, y, cv=2, scoring="r2").round(2).tolist()
+    [0.36, 0.39]
     """
     with pool(**options):
         return model_selection.cross_val_score(
@@ -206,7 +226,11 @@ def cross_val_predict(
 
     Examples
     --------
-    >>> dr.cross_val_predict(LogisticRegression(), X, y, method="predict_proba")
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.naive_bayes import GaussianNB
+    >>> X, y = load_iris(return_X_y=True)
+    >>> dr.cross_val_predict(GaussianNB(), X, y, cv=2, method="predict_proba").shape
+    (150, 3)
     """
     with pool(**options):
         return model_selection.cross_val_predict(

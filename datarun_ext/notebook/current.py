@@ -49,6 +49,11 @@ def connect(
     ------
     NotConnected
         If no server is found, saying what was tried; or if the named one does not answer.
+
+    Examples
+    --------
+    >>> dr.connect()
+    Session('http://...')
     """
     global _current
     client = Client(url, token=token, username=username, password=password, verify=verify)
@@ -107,8 +112,11 @@ def upload(
 
     Examples
     --------
+    >>> import pandas as pd
     >>> import datarun_ext as dr
-    >>> iris = dr.upload(frame, name="iris", target="species").split(0.2)
+    >>> frame = pd.read_csv("iris.csv")
+    >>> dr.upload(frame, name="by frame", target="species")
+    Dataset ... 'by frame': not split yet, predict 'species' with classifier
     """
     return current().upload(data, name=name, target=target, workflow=workflow, limits=limits)
 
@@ -121,14 +129,19 @@ def submit(
     cv: Any = 5,
     priority: Priority | str = Priority.LOW,
     limits: LimitsLike | None = None,
+    preflight: bool = False,
 ) -> Submission:
     """Have a model trained on every fold of a dataset; see `Dataset.submit`.
 
     Examples
     --------
-    >>> dr.submit("iris", LogisticRegression(), cv=5).wait().scores()
+    >>> from sklearn.naive_bayes import GaussianNB
+    >>> dr.submit("iris", GaussianNB(), cv=2).wait().scores()["state"].tolist()
+    ['TESTED', 'TESTED']
     """
-    return current().submit(dataset, code, name=name, cv=cv, priority=priority, limits=limits)
+    return current().submit(
+        dataset, code, name=name, cv=cv, priority=priority, limits=limits, preflight=preflight
+    )
 
 
 def runners() -> pd.DataFrame:

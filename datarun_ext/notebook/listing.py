@@ -24,8 +24,10 @@ class Listing(list[T]):
 
     Examples
     --------
-    >>> dr.datasets()[0]
-    >>> dr.datasets().frame()
+    >>> [one.name for one in dr.datasets() if one.name == "iris"]
+    ['iris']
+    >>> dr.datasets().frame().columns.tolist()
+    ['name', 'kind', 'target', 'workflow', 'split', 'train', 'test']
     """
 
     def frame(self) -> pd.DataFrame:

@@ -29,8 +29,11 @@ class Session:
 
     Examples
     --------
-    >>> session = Session(Client())
-    >>> session.datasets()
+    >>> from datarun_ext.client import Client
+    >>> session = dr.Session(Client())
+    >>> session.dataset("iris").target
+    'species'
+    >>> session.close()
     """
 
     def __init__(self, client: Client) -> None:
@@ -107,7 +110,9 @@ class Session:
 
         Examples
         --------
-        >>> iris = session.upload(frame, name="iris", target="species").split(0.2)
+        >>> session = dr.connect()
+        >>> session.upload("iris.csv", name="by path", target="species").split(0.2)
+        Dataset ... 'by path': 120 rows to train on, 30 to test on, predict 'species' ...
         """
         if isinstance(data, str) and urlsplit(data).scheme in ("http", "https", "ftp", "s3"):
             name = name or guess_name(urlsplit(data).path)
@@ -148,10 +153,11 @@ class Session:
         cv: Any = 5,
         priority: Priority | str = Priority.LOW,
         limits: LimitsLike | None = None,
+        preflight: bool = False,
     ) -> Submission:
         """Have a model trained on every fold; see `Dataset.submit`."""
         return self._dataset(dataset).submit(
-            code, name=name, cv=cv, priority=priority, limits=limits
+            code, name=name, cv=cv, priority=priority, limits=limits, preflight=preflight
         )
 
     def runners(self) -> pd.DataFrame:

@@ -29,6 +29,7 @@ class Panel(widgets.VBox):  # type: ignore[misc]
     Examples
     --------
     >>> dr.Panel()
+    Panel(...)
     """
 
     def __init__(self, session: Session | None = None) -> None:

@@ -35,7 +35,10 @@ class Dataset:
     Examples
     --------
     >>> iris = dr.dataset("iris")
-    >>> iris.submit(LogisticRegression(), cv=5).wait().scores()
+    >>> iris
+    Dataset ... 'iris': 120 rows to train on, 30 to test on, predict 'species' with classifier
+    >>> iris.train().columns[:2].tolist()
+    ['sepal length', 'sepal width']
     """
 
     def __init__(self, session: Session, data: Data) -> None:
@@ -117,6 +120,7 @@ class Dataset:
         cv: Any = 5,
         priority: Priority | str = Priority.LOW,
         limits: LimitsLike | None = None,
+        preflight: bool = False,
     ) -> Submission:
         """Have a model trained on every fold; return the submission at once.
 
@@ -134,15 +138,36 @@ class Dataset:
             H goes before L.
         limits : Limits or mapping, optional
             What each fold may use, e.g. ``{"memory_mb": 2000, "hard_s": 60}``.
+        preflight : bool
+            Whether a runner tries the model on at most 50 rows first, which takes some seconds:
+            a mistake is then found now, not behind all that waits, and nothing is stored.
+
+        Raises
+        ------
+        CannotSubmit
+            If the code cannot become the files that the workflow asks for, saying why.
+        PreflightFailed
+            If the trial failed, showing the line.
 
         Examples
         --------
-        >>> iris.submit(RandomForestClassifier(), name="forest", cv=10)
-        >>> iris.submit({"classifier.py": Path("models/forest.py")})
+        >>> from pathlib import Path
+        >>> from sklearn.ensemble import RandomForestClassifier
+        >>> iris = dr.dataset("iris")
+        >>> iris.submit(RandomForestClassifier(10), name="forest", cv=2)
+        Submission ... 'forest': 2 folds (2 TODO)
+        >>> iris.submit({"classifier.py": Path("models/classifier.py")}, name="file", cv=2).wait()
+        Submission ... 'file': 2 folds (2 TESTED)
         """
         files = as_files(code, self.workflow)
         made = self._session.client.submissions.create(
-            self.data, files, cv=self._cv(cv), name=name, priority=priority, limits=limits
+            self.data,
+            files,
+            cv=self._cv(cv),
+            name=name,
+            priority=priority,
+            limits=limits,
+            preflight=preflight,
         )
         return Submission(self._session, made)
 

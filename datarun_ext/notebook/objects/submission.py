@@ -31,10 +31,16 @@ class Submission:
 
     Examples
     --------
-    >>> submission = iris.submit(LogisticRegression())
-    >>> for fold in submission:
-    ...     print(fold)
-    >>> submission.scores()
+    >>> from sklearn.naive_bayes import GaussianNB
+    >>> submission = dr.dataset("iris").submit(GaussianNB(), name="bayes", cv=2)
+    >>> for fold in submission:  # as they end
+    ...     print(fold.state)
+    TESTED
+    TESTED
+    >>> submission.scores().columns.tolist()
+    ['state', 'validation_accuracy', 'test_accuracy']
+    >>> submission.predictions(submission.folds[0]).test.shape
+    (30, 3)
     """
 
     def __init__(self, session: Session, data: Data) -> None:
