@@ -12,6 +12,7 @@ from datarun_ext.errors import NotFound
 from datarun_ext.models import StoredFile
 
 PIECE = 1 << 20
+TYPE = "application/octet-stream"
 
 
 async def send_file(handler: APIHandler, file: StoredFile) -> None:
@@ -28,8 +29,10 @@ async def send_path(handler: APIHandler, path: Path) -> None:
     except FileNotFoundError as error:
         msg = f"{path.name} is gone from the server's disk: send the dataset again."
         raise NotFound(msg) from error
+    # Headers go with the first piece, so `finish` would come too late to say that it is no page.
+    handler.set_header("Content-Type", TYPE)
     with stream:
         while piece := await asyncio.to_thread(stream.read, PIECE):
             handler.write(piece)
             await handler.flush()
-    handler.finish(set_content_type="application/octet-stream")
+    handler.finish(set_content_type=TYPE)
