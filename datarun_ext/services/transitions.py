@@ -207,6 +207,7 @@ CLEARED: dict[str, Any] = {
     "detail": "",
     "runner_id": None,
     "runner_name": "",
+    "claim_key": "",
     "lease_until": None,
     "dispatched_at": None,
     "started_at": None,
