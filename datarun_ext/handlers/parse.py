@@ -14,7 +14,7 @@ from pydantic_core import ErrorDetails
 
 from datarun_ext.codecs import CodecError, CodecTooLarge, unpack, unpack_indices
 from datarun_ext.errors import BadRequest, InvalidField, InvalidFields, TooLarge
-from datarun_ext.services.submit import Indices
+from datarun_ext.services.new import Indices
 
 M = TypeVar("M", bound=BaseModel)
 

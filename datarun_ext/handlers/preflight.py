@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import BaseModel
 
 from datarun_ext.handlers.base import DatarunHandler
-from datarun_ext.services.submit import NewSubmission
+from datarun_ext.services.new import NewSubmission
 
 
 class Wanted(BaseModel):

@@ -15,8 +15,8 @@ from datarun_ext.handlers.download import send_file
 from datarun_ext.handlers.paging import Page
 from datarun_ext.handlers.parse import unpack_files
 from datarun_ext.schemas.bodies import CustomSplitBody, RawDataBody, SplitBody
-from datarun_ext.services.datasets import NewDataset
 from datarun_ext.services.limits import check_limits
+from datarun_ext.services.new import NewDataset
 from datarun_ext.services.preview import preview
 from datarun_ext.services.submissions import named
 

@@ -17,7 +17,7 @@ from datarun_ext.handlers.preflight import try_out
 from datarun_ext.models import Priority
 from datarun_ext.schemas.bodies import IndicesBody, PriorityBody, RerunBody, SubmissionBody
 from datarun_ext.services.cv import CrossValidation, make_folds
-from datarun_ext.services.submit import Indices, NewFold, NewSubmission
+from datarun_ext.services.new import Indices, NewFold, NewSubmission
 
 
 class SubmissionList(DatarunHandler):

@@ -17,7 +17,7 @@ from datarun_ext.models import Priority, SubmissionFold
 from datarun_ext.schemas.bodies import FoldBody, PriorityBody
 from datarun_ext.services.database import now
 from datarun_ext.services.folds import FoldQuery
-from datarun_ext.services.submit import NewFold, NewSubmission
+from datarun_ext.services.new import NewFold, NewSubmission
 
 
 class Since(BaseModel):

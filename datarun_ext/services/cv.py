@@ -12,7 +12,7 @@ from datarun_ext.codecs import pack_indices, unpack, unpack_indices
 from datarun_ext.errors import Conflict, InvalidField
 from datarun_ext.models import RawData, SplitState
 from datarun_ext.protocol import Labels
-from datarun_ext.services.submit import Indices
+from datarun_ext.services.new import Indices
 
 CLASSES = 5
 """With ten rows of each class, what a submission stratifies or calibrates works on 50 rows too."""

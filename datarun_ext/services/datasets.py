@@ -5,11 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from sqlalchemy import delete, func, select
 from sqlalchemy.exc import IntegrityError
@@ -21,7 +19,15 @@ from datarun_ext.errors import Forbidden, InvalidField, NotAcceptable, NotFound
 from datarun_ext.models import RawData, Stage, StoredFile, SubmissionFold, Upload
 from datarun_ext.services.database import Database, now
 from datarun_ext.services.events import record
-from datarun_ext.services.files import clean_name, clean_names, hash_file, staging, write_all
+from datarun_ext.services.files import (
+    clean_name,
+    clean_names,
+    hash_file,
+    remove_folders,
+    staging,
+    write_all,
+)
+from datarun_ext.services.new import NewDataset
 from datarun_ext.services.principal import Principal
 from datarun_ext.services.uploads import Uploads
 
@@ -29,25 +35,6 @@ NAME_TAKEN = "RawData with this name already exists."
 SPECIFIC = "specific.py"
 IDS_MAX = 10_000
 """Ids in one statement: databases take no more than some ten thousand parameters."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class NewDataset:
-    """What a client sends to make a dataset: files by name, from up to three sources."""
-
-    name: str
-    target_column: str
-    workflow_elements: str
-    files: Mapping[str, bytes] = field(default_factory=dict)
-    uploads: Mapping[str, str] = field(default_factory=dict)
-    """File name -> id of a finished upload."""
-    server_files: Mapping[str, Path] = field(default_factory=dict)
-    """File name -> a file of the server that the person may read."""
-    limits: Mapping[str, Any] = field(default_factory=dict)
-
-    def names(self) -> list[str]:
-        """Return the names of all files in the order in which they were sent."""
-        return [*self.files, *self.uploads, *self.server_files]
 
 
 class Datasets:
@@ -192,17 +179,6 @@ def dataset_event(session: Session, dataset: RawData) -> None:
             "n_test": dataset.n_test,
         },
     )
-
-
-def remove_folders(folders: Sequence[Path]) -> None:
-    """Remove folders; each vanishes at once from its place and then, slowly, from the disk."""
-    for folder in folders:
-        gone = folder.with_name(f".gone-{uuid.uuid4().hex}")
-        try:
-            folder.rename(gone)
-        except FileNotFoundError:
-            continue
-        shutil.rmtree(gone, ignore_errors=True)
 
 
 def _targets(new: NewDataset) -> dict[str, str]:

@@ -9,7 +9,7 @@ import hashlib
 import os
 import shutil
 import uuid
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -132,6 +132,17 @@ def copy_stream(source: BinaryIO, target: BinaryIO) -> str:
         digest.update(chunk)
         target.write(chunk)
     return digest.hexdigest()
+
+
+def remove_folders(folders: Sequence[Path]) -> None:
+    """Remove folders; each vanishes at once from its place and then, slowly, from the disk."""
+    for folder in folders:
+        gone = folder.with_name(f".gone-{uuid.uuid4().hex}")
+        try:
+            folder.rename(gone)
+        except FileNotFoundError:
+            continue
+        shutil.rmtree(gone, ignore_errors=True)
 
 
 def remove_stale(parent: Path, *, older_than_s: float, now: float) -> None:

@@ -21,10 +21,11 @@ from datarun_ext.models import (
     SubmissionFold,
 )
 from datarun_ext.protocol import Reason
+from datarun_ext.services.announce import deleted_event
 from datarun_ext.services.database import Database
 from datarun_ext.services.principal import Principal
 from datarun_ext.services.queue import capacity, mean_duration, position
-from datarun_ext.services.submit import deleted_event, split_failed
+from datarun_ext.services.submit import split_failed
 from datarun_ext.services.transitions import UNFINISHED, fail, fold_event, restart
 
 ALIVE_S = 60.0

@@ -35,8 +35,8 @@ from datarun_ext.services.database import Database, now
 from datarun_ext.services.datasets import visible
 from datarun_ext.services.files import clean_names
 from datarun_ext.services.limits import check_limits, merge_limits
+from datarun_ext.services.new import NewSubmission
 from datarun_ext.services.principal import Principal
-from datarun_ext.services.submit import NewSubmission
 
 if TYPE_CHECKING:
     from datarun_ext.services.gate import Gate

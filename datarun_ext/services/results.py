@@ -33,8 +33,8 @@ from datarun_ext.protocol import (
 )
 from datarun_ext.services.claims import FENCED, own_task
 from datarun_ext.services.database import now
+from datarun_ext.services.faults import platform_fault, task_fault
 from datarun_ext.services.files import clean_name
-from datarun_ext.services.reconcile import platform_fault, task_fault
 from datarun_ext.services.scores import fold_scores
 from datarun_ext.services.splits import end_split
 from datarun_ext.services.transitions import fail, pass_through

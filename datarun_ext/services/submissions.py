@@ -13,10 +13,10 @@ from sqlalchemy.orm import Session, selectinload
 
 from datarun_ext.errors import NotFound
 from datarun_ext.models import Stage, StoredFile, Submission, SubmissionFold
+from datarun_ext.services.announce import deleted_event, submission_event
 from datarun_ext.services.database import Database
-from datarun_ext.services.datasets import remove_folders
+from datarun_ext.services.files import remove_folders
 from datarun_ext.services.principal import Principal
-from datarun_ext.services.submit import deleted_event, submission_event
 
 
 @dataclass(frozen=True, slots=True)

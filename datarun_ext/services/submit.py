@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,6 @@ from sqlalchemy.orm import InstrumentedAttribute, Session, selectinload
 from datarun_ext.config import Settings
 from datarun_ext.errors import InvalidField, Unavailable
 from datarun_ext.models import (
-    Priority,
     RawData,
     SplitState,
     Stage,
@@ -26,52 +24,18 @@ from datarun_ext.models import (
 )
 from datarun_ext.models.tables import FOLDS
 from datarun_ext.protocol import Reason
+from datarun_ext.services.announce import deleted_event, submission_event
 from datarun_ext.services.database import Database, now
-from datarun_ext.services.datasets import remove_folders, visible
-from datarun_ext.services.events import record
-from datarun_ext.services.files import clean_names, hash_contents, hash_file, staging, write_all
+from datarun_ext.services.datasets import visible
+from datarun_ext.services.files import clean_names, remove_folders, staging
 from datarun_ext.services.limits import check_limits
+from datarun_ext.services.new import NewFold, NewSubmission
 from datarun_ext.services.principal import Principal
 from datarun_ext.services.transitions import CLEARED, fold_event
+from datarun_ext.services.written import Written, write_files
 
 FOLD_EXISTS = "SubmissionFold with this databoard sf id already exists."
 SUBMISSION_EXISTS = "Submission with this databoard s id already exists."
-
-
-@dataclass(frozen=True, kw_only=True)
-class Indices:
-    """Train and test indices of a fold, as they came over the wire and already checked."""
-
-    train_is: str
-    test_is: str
-    highest: int
-    """The largest index in either."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class NewFold:
-    """One fold to train, and when they are new its submission's files."""
-
-    indices: Indices
-    fold_id: int | None = None
-    priority: Priority = Priority.LOW
-    limits: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, kw_only=True)
-class NewSubmission:
-    """Files and where they belong; only what is not known yet needs to be sent."""
-
-    folds: Sequence[NewFold]
-    submission_id: int | None = None
-    raw_data_id: int | None = None
-    files: Mapping[str, bytes] = field(default_factory=dict)
-    name: str = ""
-    cv: str = ""
-    replace_submission: bool = False
-    replace_fold: bool = False
-    must_be_new: bool = False
-    """Whether an existing submission is an error rather than what the folds are added to."""
 
 
 class Submit:
@@ -104,7 +68,7 @@ class Submit:
         written = None
         async with staging(self.settings.submission_dir) if new.files else nullcontext() as folder:
             if folder is not None:
-                written = await asyncio.to_thread(_write, folder, new.files)
+                written = await asyncio.to_thread(write_files, folder, new.files)
             try:
                 submission, folds, gone = await self.db.write(
                     _submit, who=who, new=new, written=written, broker_up=broker_up
@@ -133,29 +97,6 @@ class Submit:
             raise
         gone = [place for place in unsure if place not in stored]
         await asyncio.to_thread(remove_folders, gone)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Written:
-    """Files of a submission that are on disk, and where they will stand when all is right."""
-
-    folder: Path
-    place: Path
-    """A folder of its own for each version: who still reads the old one is not disturbed."""
-    files: Mapping[str, tuple[str, int]]
-    """Name -> sha256 and size."""
-    hash_files: str
-
-
-def _write(folder: Path, files: Mapping[str, bytes]) -> Written:
-    clean = clean_names(files)
-    write_all(folder, {clean[name]: data for name, data in files.items()})
-    return Written(
-        folder=folder,
-        place=folder.parent / uuid.uuid4().hex,
-        files={name: hash_file(folder / name) for name in clean.values()},
-        hash_files=hash_contents(files.values()),
-    )
 
 
 def _stored(session: Session, *, places: Sequence[Path]) -> set[Path]:
@@ -342,37 +283,3 @@ def split_failed(dataset: RawData) -> str:
 def _next_id(session: Session, column: InstrumentedAttribute[int]) -> int:
     # Clients choose ids too, so the database's own counter would run into theirs.
     return (session.scalar(select(func.max(column))) or 0) + 1
-
-
-def deleted_event(session: Session, fold: SubmissionFold) -> None:
-    """Record that a fold is gone."""
-    record(
-        session,
-        at=now(),
-        kind="fold",
-        ref=fold.databoard_sf_id,
-        owner=fold.owner,
-        data={"databoard_sf_id": fold.databoard_sf_id, "deleted": True},
-    )
-
-
-def submission_event(session: Session, submission: Submission, *, deleted: bool = False) -> None:
-    """Record that a submission is new, has other files, or is gone."""
-    data: dict[str, Any] = {"databoard_s_id": submission.databoard_s_id, "deleted": True}
-    if not deleted:
-        data = {
-            "databoard_s_id": submission.databoard_s_id,
-            "name": submission.name,
-            "raw_data": submission.raw_data_id,
-            "hash_files": submission.hash_files,
-            "cv": submission.cv,
-            "created": submission.created,
-        }
-    record(
-        session,
-        at=now(),
-        kind="submission",
-        ref=submission.databoard_s_id,
-        owner=submission.owner,
-        data=data,
-    )

@@ -11,9 +11,9 @@ from sqlalchemy.orm import Session
 
 from datarun_ext.models import Priority, Stage
 from datarun_ext.models.tables import FOLDS
+from datarun_ext.services.database import now
 from datarun_ext.services.dispatch import Dispatcher, Publisher
 from datarun_ext.services.queue import capacity, in_order, position
-from datarun_ext.services.reconcile import now
 from tests.unit.world import ALICE, BOB, ROOT, World
 
 

@@ -13,7 +13,8 @@ from datarun_ext.errors import Fenced
 from datarun_ext.models import Event, Lock, Stage, SubmissionFold, Task, TaskState
 from datarun_ext.protocol import Reason
 from datarun_ext.services import reconcile
-from datarun_ext.services.reconcile import TRIES, UNCLAIMED_S
+from datarun_ext.services.faults import TRIES
+from datarun_ext.services.reconcile import UNCLAIMED_S
 from datarun_ext.services.splits import Splits
 from tests.unit.world import ALICE, World, claim_of
 

@@ -27,7 +27,7 @@ from datarun_ext.models import FINAL, RUNNING, Event, Stage, SubmissionFold
 from datarun_ext.protocol import FoldProgress, Phase, Reason
 from datarun_ext.services.database import Database
 from datarun_ext.services.dispatch import Bell
-from datarun_ext.services.reconcile import TRIES
+from datarun_ext.services.faults import TRIES
 from tests.unit.world import ALICE, World, settings_of
 
 T = TypeVar("T")

@@ -28,16 +28,17 @@ from datarun_ext.protocol import (
     pack_outcome,
 )
 from datarun_ext.services.database import Database
-from datarun_ext.services.datasets import Datasets, NewDataset
+from datarun_ext.services.datasets import Datasets
 from datarun_ext.services.dispatch import Bell, _take
 from datarun_ext.services.events import EventHub
 from datarun_ext.services.files import hash_file
 from datarun_ext.services.folds import Folds
 from datarun_ext.services.gate import Gate
+from datarun_ext.services.new import Indices, NewDataset, NewFold, NewSubmission
 from datarun_ext.services.principal import Principal
 from datarun_ext.services.reconcile import Reconciler
 from datarun_ext.services.splits import Splits
-from datarun_ext.services.submit import Indices, NewFold, NewSubmission, Submit
+from datarun_ext.services.submit import Submit
 from datarun_ext.services.uploads import Uploads
 
 ALICE, BOB, ROOT = Principal("alice"), Principal("bob"), Principal("root", is_superuser=True)
