@@ -13,6 +13,7 @@ import pytest
 from celery_app.cache import Cache
 from celery_app.files import FetchError, Files
 from celery_app.master import MasterAway, MasterClient, Refused
+from celery_app.transport import _BLOCK, HttpClient
 from datarun_ext.protocol import (
     Beat,
     BeatAnswer,
@@ -272,3 +273,27 @@ def test_a_name_that_leads_elsewhere_is_refused(master: Master, tmp_path: Path, 
         make_files(master, tmp_path).folder([file], "package", nothing),
     ):
         pass
+
+
+class Recording(socket.socket):
+    """A socket that notes how much each call is given: that much must go within one timeout."""
+
+    def sendall(self, data: bytes | memoryview, *flags: int) -> None:  # type: ignore[override]
+        self.sizes = [*getattr(self, "sizes", []), len(data)]
+        super().sendall(data, *flags)
+
+
+@pytest.mark.parametrize("size", [0, 1000, _BLOCK, 5 * _BLOCK + 7])
+def test_a_timeout_holds_for_a_part_of_a_large_body(size: int) -> None:
+    ours, theirs = socket.socketpair()
+    sock, received = Recording(fileno=ours.detach()), []
+    reader = threading.Thread(target=lambda: received.extend(iter(lambda: theirs.recv(9999), b"")))
+    reader.start()
+    body = os.urandom(size)
+    with sock:
+        assert HttpClient._send(sock, b"head", body)
+    reader.join(60)
+    theirs.close()
+    assert b"".join(received) == b"head" + body
+    assert sock.sizes[0] == 4 + min(size, _BLOCK)  # what is small goes in one piece
+    assert max(sock.sizes) <= 4 + _BLOCK
