@@ -36,8 +36,9 @@ log = logging.getLogger("datarun.dispatch")
 
 LOOK_S = 5.0
 """Seconds between two looks at the queue when nothing wakes the dispatcher."""
-GATHER_S = 0.01
-"""Seconds between two rounds under load: one round serves all that came meanwhile."""
+GATHER_S = 0.05
+"""Least seconds between two rounds: one serves all that came meanwhile. What comes after a pause
+goes at once."""
 BACKOFF_S = (0.5, 1.0, 2.0, 5.0)
 
 
@@ -150,9 +151,7 @@ class Dispatcher:
         failures = 0
         while True:
             try:
-                while await self._round():
-                    failures = 0
-                    await asyncio.sleep(GATHER_S)
+                await self._round()
             except Exception as error:
                 self.broker_error = f"{type(error).__name__}: {error}"
                 if failures == 0:
@@ -165,6 +164,7 @@ class Dispatcher:
                 self._another_broker.clear()
                 continue
             failures = 0
+            await asyncio.sleep(GATHER_S)
             try:
                 async with asyncio.timeout(LOOK_S):
                     await self._wake.wait()
@@ -172,26 +172,26 @@ class Dispatcher:
                 continue
             self._wake.clear()
 
-    async def _round(self) -> bool:
+    async def _round(self) -> None:
+        """Send what there is room for; the claim that makes room for more wakes the dispatcher."""
         if self.broker_error and self.publisher.connected:
             # What is taken and given back leaves events; while the broker is away, take nothing.
             await self.publisher.probe()
             self.broker_error = ""
         if not await self.db.read(_something_waits):
-            return False
+            return
         if not self.publisher.connected:
             msg = "there is no broker yet"
             raise ConnectionError(msg)
         bells = await self.db.write(_take, settings=self.settings)
         if not bells:
-            return False
+            return
         try:
             await self.publisher.send(bells)
         except Exception:
             await self.db.write(_give_back, bells=bells)
             raise
         self.broker_error = ""
-        return True
 
 
 def _something_waits(session: Session) -> bool:
