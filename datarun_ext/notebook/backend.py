@@ -7,6 +7,7 @@ puts the results together, so they are its own.
 
 from __future__ import annotations
 
+import copy
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 MANY = 100_000
 """How many jobs joblib is told there are: it then hands over all calls at once."""
+WARN = {"__main__", "builtins", "joblib", "numpy", "pandas", "scipy", "sklearn"}
+"""Packages whose warnings a fold shows as this process would; a runner has imported them."""
 ABOUT = '"""{n} calls of {what}, sent from a notebook; their code is in the dataset."""\n'
 
 OnFold = Callable[[Fold], None]
@@ -129,6 +132,7 @@ def run_calls(items: list[tuple[Any, Any, Any]], options: PoolOptions) -> list[A
         If one fails; the others are stopped.
     """
     client = options.client
+    items = [(_portable(function), args, kwargs) for function, args, kwargs in items]
     shared = Shared([(args, kwargs) for _, args, kwargs in items])
     pickles = [shared.dumps(item) for item in items]
     sent = {
@@ -165,6 +169,27 @@ def run_calls(items: list[tuple[Any, Any, Any]], options: PoolOptions) -> list[A
                 client.datasets.delete(dataset)
             except ClientError:
                 pass
+
+
+def _portable(function: Any) -> Any:
+    """Return what scikit-learn wants to have called, without warnings that no fit gives.
+
+    It sends this process's filters of warnings along. A filter names a class, so each fold would
+    import the packages of all of them (the HTTP client's alone take a tenth of a second), and
+    fail where a runner has them not.
+    """
+    filters = getattr(function, "warning_filters", None)
+    if not filters:
+        return function
+    found = copy.copy(function)
+    found.warning_filters = [one for one in filters if _is_known(one[2])]
+    return found
+
+
+def _is_known(category: Any) -> bool:
+    if isinstance(category, tuple):
+        return all(_is_known(one) for one in category)
+    return category is None or category.__module__.partition(".")[0] in WARN
 
 
 class _Watch:

@@ -6,6 +6,7 @@ import io
 import pickle
 import sys
 import threading
+import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -16,7 +17,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.datasets import load_diabetes, load_iris
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestClassifier
-from sklearn.exceptions import FitFailedWarning
+from sklearn.exceptions import ConvergenceWarning, FitFailedWarning
 from sklearn.feature_selection import SelectKBest
 from sklearn.linear_model import Lasso, LogisticRegression, Ridge
 from sklearn.metrics import make_scorer
@@ -78,6 +79,21 @@ class Moody(LogisticRegression):  # type: ignore[misc]
 
 
 Moody.__module__ = "__main__"
+
+
+class Loud(GaussianNB):  # type: ignore[misc]
+    """Warns; and fails where the client of HTTP has been imported, which a fit does not need."""
+
+    def fit(self, X: Any, y: Any) -> Loud:
+        if "requests" in sys.modules:
+            msg = "a fold has imported requests"
+            raise RuntimeError(msg)
+        warnings.warn("not yet", ConvergenceWarning, stacklevel=1)
+        super().fit(X, y)
+        return self
+
+
+Loud.__module__ = "__main__"
 
 CLASSIFIERS = [
     LogisticRegression(max_iter=1000),
@@ -216,6 +232,20 @@ def test_some_failures_are_nan_and_warned_of(session: Session) -> None:
         ours = dr.cross_validate(Moody(max_iter=1000), X, y, cv=KFold(3), session=session)
     assert 0 < np.isnan(theirs["test_score"]).sum() < 3
     same(ours, theirs)
+
+
+def test_filters_of_warnings_ask_for_no_package_that_a_runner_has_not(session: Session) -> None:
+    elsewhere = type("Elsewhere", (UserWarning,), {"__module__": "package_of_this_notebook"})
+    X, y = IRIS
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", elsewhere)
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        found = dr.cross_val_score(Loud(), X, y, cv=2, error_score="raise", session=session)
+        assert len(found) == 2
+        # A filter for what a fit may well give travels.
+        warnings.simplefilter("error", ConvergenceWarning)
+        with pytest.raises(FoldFailed, match="ConvergenceWarning: not yet"):
+            dr.cross_val_score(Loud(), X, y, cv=2, error_score="raise", session=session)
 
 
 def test_nothing_is_left_on_the_server(session: Session) -> None:
