@@ -37,7 +37,7 @@ MODULES = (
 
 
 def import_modules() -> Callable[[int], None]:
-    """Import what folds will need; returns what sets the threads of numerical libraries."""
+    """Import and try what folds will need; returns what sets the threads of numerical libraries."""
     import celery_app.programs
 
     names = [
@@ -50,6 +50,9 @@ def import_modules() -> Callable[[int], None]:
             importlib.import_module(name)
         except ImportError as error:
             print(f"datarun zygote: {name} cannot be imported: {error}", file=sys.stderr)
+    from celery_app.zygote.warmup import warm_up
+
+    warm_up()
     from threadpoolctl import ThreadpoolController
 
     libraries = ThreadpoolController().lib_controllers
