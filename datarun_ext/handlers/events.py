@@ -68,6 +68,7 @@ class Events(WebSocketMixin, WebSocketHandler, Identified):
         error = kwargs.get("exc_info", (None, None, None))[1]
         if isinstance(error, DatarunError):
             self.set_status(error.status)
+            self.set_header("Content-Type", "application/json")
             self.finish(json.dumps(error.body()))
             return
         super().write_error(status_code, **kwargs)
