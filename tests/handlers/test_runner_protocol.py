@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from collections.abc import Awaitable, Callable
+from typing import Any
 
 import numpy as np
 import pytest
 from sqlalchemy import update
+from sqlalchemy.orm import Session
 
 from datarun_ext.models import SubmissionFold
 from datarun_ext.protocol import (
@@ -78,14 +82,53 @@ async def test_phases_are_seen_one_after_the_other(api: Api, runner: HttpRunner)
     assert (await runner.result(job))[0] == 204  # the answer was lost, so it came again
 
 
+class TestSlowLine:
+    """A result keeps its fold's lease while it comes in."""
+
+    @pytest.fixture
+    def datarun_config(self, datarun_config: dict[str, Any]) -> dict[str, Any]:
+        # Leases end by the test's hand alone.
+        return {**datarun_config, "lease_s": 0.5, "heartbeat_s": 0.1, "reconcile_s": 1000.0}
+
+    async def test_result(self, api: Api, runner: HttpRunner) -> None:
+        await split_dataset(api, runner)
+        await created(api, "runapp/submissionfold/", fold())
+        job = await runner.take_fold()
+        outcome = FoldOutcome(
+            fold_id=11, attempt=job.attempt, log="x" * 50_000, **shapes(GOOD_TRAIN, GOOD_TEST)
+        )
+        body = pack_outcome(outcome, GOOD_TRAIN.tobytes(), GOOD_TEST.tobytes())
+
+        async def slowly(write: Callable[[bytes], Awaitable[None]]) -> None:
+            await write(body[:1000])
+            await runner.master.db.write(expire)
+            place = 1000
+            while (await full(api))["lease_until"] == 1.0:
+                await write(body[place : place + 100])
+                place += 100
+                await asyncio.sleep(0.1)
+            await write(body[place:])
+
+        response = await api.client.fetch(
+            f"{api.base_url}runapp/runner/result/fold/",
+            method="POST",
+            headers={**runner.api.headers, "Content-Length": str(len(body))},
+            body_producer=slowly,
+            request_timeout=60,
+            raise_error=False,
+        )
+        assert response.code == 204
+        assert (await full(api))["state"] == "TESTED"
+
+
+def expire(session: Session) -> None:
+    session.execute(update(SubmissionFold).values(lease_until=1.0))
+
+
 async def test_an_older_attempt_changes_nothing(api: Api, runner: HttpRunner) -> None:
     await split_dataset(api, runner)
     await created(api, "runapp/submissionfold/", fold())
     job = await runner.take_fold()
-
-    def expire(session: object) -> None:
-        session.execute(update(SubmissionFold).values(lease_until=1.0))  # type: ignore[attr-defined]
-
     await runner.master.db.write(expire)
     assert await runner.master.reconciler.look() == 1
     before = await full(api)
@@ -112,10 +155,6 @@ async def test_a_runner_given_up_hears_that_its_result_is_dropped(
         assert (await runner.result(job, reason=Reason.PLATFORM, detail="gone"))[0] == 204
         assert (await full(api))["state"] == "TODO"
     job = await runner.take_fold()
-
-    def expire(session: object) -> None:
-        session.execute(update(SubmissionFold).values(lease_until=1.0))  # type: ignore[attr-defined]
-
     await runner.master.db.write(expire)
     assert await runner.master.reconciler.look() == 1
     assert (await full(api))["reason"] == "RUNNER_LOST"
