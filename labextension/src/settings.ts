@@ -14,6 +14,7 @@ export interface IChoices {
   folds: number;
   cv: 'stratified' | 'kfold' | 'shuffle';
   followLogs: boolean;
+  tryFirst: boolean;
 }
 
 export const DEFAULTS: IChoices = {
@@ -24,7 +25,8 @@ export const DEFAULTS: IChoices = {
   sections: ['datasets', 'submissions', 'runners'],
   folds: 5,
   cv: 'stratified',
-  followLogs: true
+  followLogs: true,
+  tryFirst: true
 };
 
 /** The choices, also before the settings are loaded, and where they cannot be. */

@@ -158,7 +158,7 @@ describe('the list of submissions', () => {
         submission(3, { name: 'c', scores: { validation_accuracy: { mean: 0.95, std: 0 } } })
       ]
     }),
-    { type: 'user', user: { name: 'ada', is_superuser: false } }
+    { type: 'user', user: { name: 'ada', is_superuser: false }, mayWrite: true }
   ]);
   const ids = (filter: Partial<typeof NO_FILTER>) =>
     selectSubmissions(state, { ...NO_FILTER, ...filter }).map(row => row.submission.databoard_s_id);

@@ -1,124 +1,22 @@
-import { test as base, type Locator, type Page } from '@playwright/test';
+import { test as base, type BrowserContextOptions } from '@playwright/test';
+import { Lab } from './lab';
 import { Server } from './server';
 
-/** Iris-like rows that need no package: three classes that two columns tell apart. */
-export function irisCsv(rows = 150): string {
-  const species = ['setosa', 'versicolor', 'virginica'];
-  const lines = ['sepal length,sepal width,petal length,petal width,species'];
-  for (let n = 0; n < rows; n++) {
-    const kind = n % 3;
-    const wobble = ((n * 37) % 11) / 10;
-    const cells = [5 + kind * 0.8 + wobble, 3 + wobble / 2, 1.4 + kind * 2 + wobble / 3];
-    lines.push(
-      [...cells.map(x => x.toFixed(1)), (0.2 + kind * 0.9).toFixed(1), species[kind]].join()
-    );
-  }
-  return `${lines.join('\n')}\n`;
-}
+/** Every page, also one that a test opens itself. */
+export const CONTEXT: BrowserContextOptions = {
+  viewport: { width: 1280, height: 800 },
+  acceptDownloads: true,
+  permissions: ['clipboard-read', 'clipboard-write']
+};
 
-export const GOOD = `from sklearn.linear_model import LogisticRegression
+/** How long a loaded machine may take for one step. */
+const STEP = 60_000;
 
-
-class Classifier:
-    def __init__(self):
-        self.model = LogisticRegression(max_iter=500)
-
-    def fit(self, X, y):
-        print("fitting", len(X), "rows")
-        self.model.fit(X, y)
-
-    def predict_proba(self, X):
-        return self.model.predict_proba(X)
-`;
-
-export const BROKEN = `import numpy as np
-
-
-class Classifier:
-    def fit(self, X, y):
-        print("about to fail")
-        weights = np.ones(3)
-        self.scale = weights[7]
-
-    def predict_proba(self, X):
-        return X
-`;
-
-export const SLOW = `import time
-
-
-class Classifier:
-    def fit(self, X, y):
-        for step in range(600):
-            print("step", step, flush=True)
-            time.sleep(0.5)
-
-    def predict_proba(self, X):
-        return X
-`;
-
-/** JupyterLab with the datarun panel in sight. */
-export class Lab {
-  constructor(
-    readonly page: Page,
-    readonly server: Server
-  ) {}
-
-  get panel(): Locator {
-    return this.page.locator('#datarun-panel');
-  }
-
-  /** Open JupyterLab in a workspace of its own. */
-  async open(workspace: string): Promise<void> {
-    await this.page.goto(this.server.lab(workspace));
-    await this.page.locator('#jupyterlab-splash').waitFor({ state: 'detached' });
-    // The launcher takes the focus when it comes, and would take it from a test.
-    await this.page.getByRole('heading', { name: 'Console' }).waitFor();
-    await this.show();
-  }
-
-  /** Bring the panel in sight. */
-  async show(): Promise<void> {
-    if (!(await this.panel.isVisible())) {
-      await this.page
-        .getByRole('tab', { name: /datarun/ })
-        .first()
-        .click();
-    }
-    await this.panel.waitFor();
-  }
-
-  /** Drop files of this process onto a part of the page. */
-  async drop(target: Locator, files: Readonly<Record<string, string>>): Promise<void> {
-    const transfer = await this.page.evaluateHandle(given => {
-      const data = new DataTransfer();
-      for (const [name, text] of Object.entries(given)) {
-        data.items.add(new File([text], name));
-      }
-      return data;
-    }, files);
-    for (const type of ['dragenter', 'dragover', 'drop']) {
-      await target.dispatchEvent(type, { dataTransfer: transfer });
-    }
-  }
-
-  /** Set one of JupyterLab's themes. */
-  async theme(name: string): Promise<void> {
-    await this.page.evaluate(
-      theme =>
-        (
-          window as unknown as {
-            jupyterapp: { commands: { execute(id: string, args: object): Promise<void> } };
-          }
-        ).jupyterapp.commands.execute('apputils:change-theme', { theme }),
-      name
-    );
-    await this.page.waitForFunction(theme => document.body.dataset.jpThemeName === theme, name);
-  }
-}
-
-/** Tests with one server for all tests of a file, and a page of JupyterLab for each. */
-export const test = base.extend<{ lab: Lab }, { server: Server }>({
+/**
+ * Tests with one server and one page of JupyterLab for all of them: to load JupyterLab takes longer
+ * than most of them. Each begins with an empty main area.
+ */
+export const test = base.extend<{ lab: Lab }, { server: Server; seat: Lab }>({
   server: [
     // Playwright wants the pattern, also when nothing is taken from it.
     // eslint-disable-next-line no-empty-pattern
@@ -127,10 +25,29 @@ export const test = base.extend<{ lab: Lab }, { server: Server }>({
       await use(server);
       await server.dispose();
     },
-    { scope: 'worker', timeout: 120_000 }
+    { scope: 'worker', timeout: 180_000 }
   ],
-  lab: async ({ page, server }, use) => {
-    await use(new Lab(page, server));
+  seat: [
+    async ({ browser, server }, use) => {
+      const context = await browser.newContext(CONTEXT);
+      context.setDefaultTimeout(STEP);
+      const lab = new Lab(await context.newPage(), server);
+      await lab.open();
+      await use(lab);
+      await context.close();
+    },
+    { scope: 'worker', timeout: 180_000 }
+  ],
+  lab: async ({ seat }, use, info) => {
+    await seat.clear();
+    await use(seat);
+    if (info.status !== info.expectedStatus) {
+      await seat.page.screenshot({ path: info.outputPath('page.png') });
+    }
+  },
+  // The page of the worker; Playwright's own would be another one.
+  page: async ({ lab }, use) => {
+    await use(lab.page);
   }
 });
 

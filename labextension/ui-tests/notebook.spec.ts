@@ -1,5 +1,6 @@
 /** A notebook: cells that submit, and views that live without any further cell. */
-import { expect, GOOD, irisCsv, SLOW, test } from './fixtures';
+import { expect, test } from './fixtures';
+import { GOOD, irisCsv, SLOW } from './samples';
 
 function notebook(cells: readonly string[]): object {
   return {
@@ -22,9 +23,10 @@ function notebook(cells: readonly string[]): object {
 }
 
 test('a cell is submitted, its view becomes done by itself, and cancels while idle', async ({
-  page,
+  page: other,
   server
 }) => {
+  const page = await other.context().newPage();
   await server.dataset('iris cells', irisCsv());
   const way = new URL(server.lab('notebook'));
   const made = await page.request.put(`${server.url}api/contents/cells.ipynb${way.search}`, {
@@ -62,4 +64,5 @@ test('a cell is submitted, its view becomes done by itself, and cancels while id
   const chart = page.locator('.jp-Cell[data-windowed-list-index="3"]');
   await chart.scrollIntoViewIfNeeded();
   await expect(chart.locator('.vega-embed canvas, .vega-embed svg').first()).toBeVisible();
+  await page.close();
 });

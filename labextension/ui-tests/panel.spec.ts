@@ -1,26 +1,26 @@
-import AxeBuilder from '@axe-core/playwright';
-import { BROKEN, expect, GOOD, irisCsv, Lab, SLOW, test } from './fixtures';
-import { Server } from './server';
+/** The way of a person: a dataset, a model, its folds, what failed, what is long. */
+import { expect, test } from './fixtures';
+import { BROKEN, GOOD, irisCsv, SLOW } from './samples';
 
 test('iris by drop, split, a file by drop, and the folds are tested without a reload', async ({
   lab,
   page
 }) => {
-  await lab.open('drop');
-  await lab.drop(lab.panel.locator('.jp-Datarun-panel'), { 'iris.csv': irisCsv() });
+  const dropOn = lab.panel.locator('.jp-Datarun-panel');
+  await lab.drop(dropOn, { 'iris.csv': irisCsv() });
   const dialog = page.getByRole('dialog');
   await expect(dialog.getByLabel('Column to predict')).toHaveValue('species');
   await dialog.getByLabel('Name').fill('iris by drop');
   await dialog.getByRole('checkbox', { name: /Split it/ }).uncheck();
   await dialog.getByRole('button', { name: 'Send' }).click();
 
-  const row = lab.panel.locator('.jp-Datarun-dataset', { hasText: 'iris by drop' });
+  const row = lab.dataset('iris by drop');
   await row.getByRole('button', { name: 'Split…' }).click();
   await dialog.getByLabel('Test part').fill('20%');
   await dialog.getByRole('button', { name: 'Split' }).click();
   await expect(row).toContainText('120 train · 30 test');
 
-  await lab.drop(lab.panel.locator('.jp-Datarun-panel'), { 'classifier.py': GOOD });
+  await lab.drop(dropOn, { 'classifier.py': GOOD });
   const draft = page.getByRole('region', { name: 'New submission' });
   await draft.getByLabel('Dataset').selectOption('iris by drop');
   await draft.getByLabel('Name').fill('logistic');
@@ -46,10 +46,10 @@ test('a failed fold shows the line of the file, its log, and runs again', async 
   server
 }) => {
   const dataset = await server.dataset('iris broken', irisCsv());
-  await server.ended(await server.submit(dataset, 'broken', BROKEN, 2));
-  await lab.open('broken');
-  await lab.panel
-    .locator('.jp-Datarun-submission', { hasText: 'broken' })
+  const id = await server.submit(dataset, 'broken', BROKEN, 2);
+  await server.ended(id);
+  await lab
+    .submission(id)
     .getByRole('button', { name: /broken/ })
     .first()
     .click();
@@ -59,40 +59,113 @@ test('a failed fold shows the line of the file, its log, and runs again', async 
   await expect(page.getByText(/IndexError/).first()).toBeVisible();
 
   const folds = page.getByRole('table', { name: 'Folds' });
-  await page.getByRole('button', { name: 'Run again' }).last().click();
-  await expect(page.getByText('1 of 2 folds', { exact: true })).toBeVisible();
-  await expect(page.getByText('2 of 2 folds', { exact: true })).toBeVisible();
+  const before = await server.lastEnd(id);
+  await page
+    .getByRole('toolbar', { name: 'Actions of the fold' })
+    .getByRole('button', { name: 'Run again' })
+    .click();
+  // A quick fold is over again before anybody sees it run.
+  await expect.poll(() => server.lastEnd(id)).toBeGreaterThan(before);
   await expect(folds.getByRole('cell', { name: 'Failed' })).toHaveCount(2);
+  await expect(page.getByText('2 of 2 folds', { exact: true })).toBeVisible();
 });
 
-test('a long fold is watched while it prints, and cancelled', async ({ lab, page, server }) => {
+test('a long fold is watched while it prints, cancelled, and is there after a reload', async ({
+  lab,
+  page,
+  server
+}) => {
   const dataset = await server.dataset('iris slow', irisCsv());
   const id = await server.submit(dataset, 'slow one', SLOW, 2);
-  await lab.open('slow');
-  await lab.panel
-    .locator(`.jp-Datarun-submission[data-id="${id}"]`)
+  await lab
+    .submission(id)
     .getByRole('button', { name: /slow one/ })
     .first()
     .click();
   const folds = page.getByRole('table', { name: 'Folds' });
-  await expect(folds.getByRole('cell', { name: 'Training' }).first()).toBeVisible();
-  await folds
-    .getByRole('row', { name: /Training/ })
-    .first()
-    .getByRole('button')
-    .click();
+  const training = folds.getByRole('row', { name: /Training/ }).first();
+  await training.getByRole('button').click();
   const log = page.getByRole('log');
-  await expect(log).toContainText('step 3');
-  await expect(log).toContainText('step 6');
+  await expect(log).toContainText('step 2');
+  await expect(log).toContainText('step 4');
   await page
     .getByRole('toolbar', { name: 'Actions', exact: true })
     .getByRole('button', { name: 'Cancel' })
     .click();
   await page.getByRole('dialog').getByRole('button', { name: 'Cancel its folds' }).click();
   await expect(folds.getByRole('cell', { name: 'Cancelled' })).toHaveCount(2);
-  await expect(lab.panel.locator(`.jp-Datarun-submission[data-id="${id}"]`)).toContainText(
-    'Cancelled 2/2'
+  await expect(lab.submission(id)).toContainText('Cancelled 2/2');
+
+  await page.reload();
+  await lab.ready();
+  await expect(page.getByRole('region', { name: `Submission ${id}` })).toBeVisible();
+  await expect(folds.getByRole('cell', { name: 'Cancelled' })).toHaveCount(2);
+});
+
+test('all of it by keyboard alone', async ({ lab, page, server }) => {
+  const { keyboard } = page;
+  const press = async (part: Parameters<typeof lab.tabTo>[0], key = 'Enter') => {
+    await lab.tabTo(part);
+    await keyboard.press(key);
+  };
+  const choose = async (part: Parameters<typeof lab.tabTo>[0], name: string, text: string) => {
+    const chooser = page.waitForEvent('filechooser');
+    await press(part);
+    await (await chooser).setFiles({ name, mimeType: 'text/plain', buffer: Buffer.from(text) });
+  };
+  const dialog = page.getByRole('dialog');
+
+  await choose(
+    lab.panel.getByRole('button', { name: 'New dataset', exact: true }),
+    'keys.csv',
+    irisCsv()
   );
+  await expect(dialog.getByLabel('Column to predict')).toHaveValue('species');
+  await press(dialog.getByRole('checkbox', { name: /Split it/ }), 'Space');
+  await press(dialog.getByRole('button', { name: 'Send' }));
+  const row = lab.dataset('keys');
+  await row.waitFor();
+  await lab.run('datarun:open-panel');
+  await press(row.getByRole('button', { name: 'Split…' }));
+  await dialog.getByLabel('Test part').waitFor();
+  await press(dialog.getByRole('button', { name: 'Split' }));
+  await expect(row).toContainText('120 train');
+
+  await lab.run('datarun:open-panel');
+  await press(row.getByRole('button', { name: 'Submit…' }));
+  const draft = page.getByRole('region', { name: 'New submission' });
+  await lab.tabTo(draft.getByLabel('Name'));
+  await keyboard.type('by keys');
+  await choose(
+    draft.getByRole('button', { name: 'Take files from this computer' }),
+    'classifier.py',
+    BROKEN
+  );
+  await expect(draft.locator('.cm-content')).toContainText('weights[7]');
+  await press(draft.getByRole('button', { name: 'Submit', exact: true }));
+
+  const folds = page.getByRole('table', { name: 'Folds' });
+  await expect(folds.getByRole('cell', { name: 'Failed' })).toHaveCount(5);
+  await press(page.getByRole('button', { name: 'Show the first of 5 folds' }));
+  await expect(page.locator('.jp-Datarun-lines mark')).toContainText('self.scale = weights[7]');
+  const failed = Number(await page.locator('.jp-Datarun-page').getAttribute('data-submission'));
+  const before = await server.lastEnd(failed);
+  await press(page.getByRole('button', { name: 'Run failed again' }), 'Enter');
+  await expect.poll(() => server.lastEnd(failed)).toBeGreaterThan(before);
+
+  await lab.tabTo(page.getByRole('tab', { name: 'Folds' }));
+  for (const name of ['Timeline', 'Scores', 'Code']) {
+    await keyboard.press('ArrowRight');
+    await expect(page.getByRole('tab', { name, exact: true })).toBeFocused();
+  }
+
+  const { raw_data: dataset } = await server.submission(failed);
+  const slow = await server.submit(dataset, 'cancelled by keys', SLOW, 2);
+  await lab.submission(slow).waitFor();
+  await lab.run('datarun:open-panel');
+  await press(lab.submission(slow).locator('.jp-Datarun-rowButton'), 'Delete');
+  await press(dialog.getByRole('button', { name: 'Cancel its folds' }));
+  await expect(lab.submission(slow)).toContainText('Cancelled 2/2');
 });
 
 test('the server goes away in the middle, and the panel goes on by itself', async ({
@@ -101,132 +174,25 @@ test('the server goes away in the middle, and the panel goes on by itself', asyn
   server
 }) => {
   const dataset = await server.dataset('iris restart', irisCsv());
-  await lab.open('restart');
-  await expect(lab.panel.locator('.jp-Datarun-dataset', { hasText: 'iris restart' })).toBeVisible();
+  const id = await server.submit(dataset, 'in the middle', SLOW, 2);
+  await lab.openSubmission(id);
+  const folds = page.getByRole('table', { name: 'Folds' });
+  await expect(folds.getByRole('cell', { name: 'Training' }).first()).toBeVisible();
+  const offline = lab.panel.getByText(/What you see is from before/);
   await server.down();
-  await expect(lab.panel.getByText(/What you see is from before/)).toBeVisible();
-  await expect(lab.panel.locator('.jp-Datarun-dataset', { hasText: 'iris restart' })).toBeVisible();
+  await expect(offline).toBeVisible();
+  await expect(lab.panel.getByText(/^Last seen .+ ago$/)).toBeVisible();
+  await expect(lab.dataset('iris restart')).toBeVisible();
   await expect(lab.panel.getByRole('button', { name: 'New submission' }).first()).toHaveAttribute(
     'aria-disabled',
     'true'
   );
   await server.up();
-  await expect(lab.panel.getByText(/What you see is from before/)).toBeHidden({ timeout: 60_000 });
-  const id = await server.submit(dataset, 'after restart', GOOD, 2);
-  await expect(lab.panel.locator(`.jp-Datarun-submission[data-id="${id}"]`)).toContainText(
-    'Done 2/2',
-    { timeout: 90_000 }
-  );
-  await page.keyboard.press('Escape');
+  await expect(offline).toBeHidden();
+  // The work that the server was stopped in is taken up again, and the panel hears of it.
+  await expect(folds.getByRole('cell', { name: 'Training' }).first()).toBeVisible();
+  const after = await server.submit(dataset, 'after restart', GOOD, 2);
+  await server.cancel(id);
+  await expect(lab.submission(after)).toContainText('Done 2/2');
+  await expect(folds.getByRole('cell', { name: 'Cancelled' })).toHaveCount(2);
 });
-
-test('all of it by keyboard alone', async ({ lab, page, server }) => {
-  await server.dataset('iris keys', irisCsv());
-  await lab.open('keys');
-  const row = lab.panel.locator('.jp-Datarun-dataset', { hasText: 'iris keys' });
-  await row.getByRole('button', { name: 'Submit…' }).press('Enter');
-  const draft = page.getByRole('region', { name: 'New submission' });
-  await draft.getByLabel('Name').focus();
-  await page.keyboard.type('by keys');
-  await tabTo(lab, 'Submit');
-  await page.keyboard.press('Enter');
-  const folds = page.getByRole('table', { name: 'Folds' });
-  await expect(folds.getByRole('cell', { name: 'Tested' })).toHaveCount(5);
-
-  await folds.getByRole('row').nth(1).getByRole('button').focus();
-  await page.keyboard.press('ArrowDown');
-  await page.keyboard.press('Enter');
-  await expect(page.getByRole('region', { name: /^Fold \d+$/ })).toBeVisible();
-  await page.getByRole('tab', { name: 'Folds' }).focus();
-  for (const name of ['Timeline', 'Scores', 'Code']) {
-    await page.keyboard.press('ArrowRight');
-    await expect(page.getByRole('tab', { name, exact: true })).toBeFocused();
-    await expect(page.getByRole('tab', { name, exact: true })).toHaveAttribute(
-      'aria-selected',
-      'true'
-    );
-  }
-});
-
-test('a server without datarun is told of once, with the remedy', async ({ page }) => {
-  const bare = await Server.start(false);
-  try {
-    const asked: string[] = [];
-    page.on('request', request => {
-      // Jupyter sends an address that it does not know on to the one without a slash.
-      if (/\/runapp\/.*\/\?/.test(request.url())) {
-        asked.push(request.url());
-      }
-    });
-    const lab = new Lab(page, bare);
-    await lab.open('missing');
-    await expect(lab.panel.getByRole('alert')).toContainText(
-      'jupyter server extension enable datarun_ext'
-    );
-    await expect(lab.panel.getByRole('button', { name: 'New dataset' })).toHaveAttribute(
-      'aria-disabled',
-      'true'
-    );
-    expect(asked).toHaveLength(1);
-    await lab.panel.getByRole('button', { name: 'Try again now' }).click();
-    await expect.poll(() => asked.length).toBe(2);
-  } finally {
-    await bare.dispose();
-  }
-});
-
-/** Press Tab until a button has the focus. */
-async function tabTo({ page }: Lab, name: string): Promise<void> {
-  const wanted = page.getByRole('button', { name, exact: true });
-  for (let n = 0; n < 40; n++) {
-    await page.keyboard.press('Tab');
-    if (await wanted.evaluate(node => node === document.activeElement)) {
-      return;
-    }
-  }
-  throw new Error(`Tab does not lead to ${name}.`);
-}
-
-for (const theme of ['JupyterLab Light', 'JupyterLab Dark', 'JupyterLab Dark High Contrast']) {
-  test(`axe finds nothing in ${theme}`, async ({ lab, page, server }) => {
-    const dataset = await server.dataset(`axe ${theme}`, irisCsv());
-    const good = await server.submit(dataset, 'good', GOOD, 2);
-    const bad = await server.submit(dataset, 'bad', BROKEN, 2);
-    await server.ended(good);
-    await server.ended(bad);
-    await lab.open(`axe-${theme.replace(/ /g, '-')}`);
-    await lab.theme(theme);
-    const check = async () => {
-      const { violations } = await new AxeBuilder({ page })
-        .include('.jp-Datarun')
-        // The editor is CodeMirror's.
-        .exclude('.cm-editor')
-        .analyze();
-      expect(
-        violations.map(({ id, nodes }) => `${id}: ${nodes.map(node => node.html).join('\n')}`)
-      ).toEqual([]);
-    };
-    await check();
-    await lab.panel
-      .locator(`.jp-Datarun-submission[data-id="${bad}"] .jp-Datarun-rowButton`)
-      .click();
-    await page.getByRole('button', { name: 'Show the first of 2 folds' }).click();
-    await expect(page.getByRole('log')).toContainText('about to fail');
-    await check();
-    await lab.panel
-      .locator(`.jp-Datarun-submission[data-id="${good}"] .jp-Datarun-rowButton`)
-      .click();
-    for (const name of ['Timeline', 'Scores', 'Code']) {
-      await page.getByRole('tab', { name, exact: true }).last().click();
-      await check();
-    }
-    await lab.panel
-      .locator(`.jp-Datarun-dataset[data-id="${dataset}"] .jp-Datarun-rowButton`)
-      .click();
-    await expect(page.getByRole('region', { name: 'Class balance' })).toBeVisible();
-    await check();
-    await lab.panel.getByRole('button', { name: 'New submission' }).first().click();
-    await expect(page.getByRole('heading', { name: 'New submission' })).toBeVisible();
-    await check();
-  });
-}

@@ -1,6 +1,6 @@
 /** A JupyterLab server with datarun, of its own: port, folders, settings, runners. */
 import { spawn, type ChildProcess } from 'node:child_process';
-import { mkdirSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, openSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -12,7 +12,23 @@ export function pack(text: string): string {
 }
 
 const TOKEN = 'ui-tests';
-const START = 60_000;
+const START = 120_000;
+const BUILT = join(__dirname, '..', 'dist');
+
+/** As much of a submission as the tests look at. */
+export interface ISubmission {
+  raw_data: number;
+  counts: Record<string, number>;
+  n_folds: number;
+}
+
+/** How a server differs from the usual one. */
+export interface IDifference {
+  /** Whether datarun's extension is enabled, which somebody may have forgotten. */
+  extension?: boolean;
+  /** Python that is run with the server's configuration as `c`. */
+  config?: string;
+}
 
 function freePort(): Promise<number> {
   return new Promise((resolve, reject) => {
@@ -32,8 +48,8 @@ export class Server {
     private readonly _extension: boolean
   ) {}
 
-  /** Start a server, with datarun's extension or, as after a forgotten step, without it. */
-  static async start(extension = true): Promise<Server> {
+  /** Start a server. */
+  static async start({ extension = true, config = '' }: IDifference = {}): Promise<Server> {
     const folder = mkdtempSync(join(tmpdir(), 'datarun-ui-'));
     const notifications = join(folder, 'settings', '@jupyterlab', 'apputils-extension');
     mkdirSync(notifications, { recursive: true });
@@ -41,6 +57,11 @@ export class Server {
       join(notifications, 'notification.jupyterlab-settings'),
       '{"fetchNews": "false", "checkForUpdates": false}'
     );
+    // What is tested is what was built last, however the package was installed.
+    mkdirSync(join(folder, 'labextensions'));
+    symlinkSync(BUILT, join(folder, 'labextensions', 'datarun'));
+    mkdirSync(join(folder, 'config'));
+    writeFileSync(join(folder, 'config', 'jupyter_server_config.py'), config);
     const server = new Server(await freePort(), folder, extension);
     await server.up();
     return server;
@@ -51,8 +72,13 @@ export class Server {
   }
 
   /** Address of JupyterLab, with a workspace of its own and the way in. */
-  lab(workspace: string): string {
-    return `${this.url}lab/workspaces/${workspace}?token=${TOKEN}&reset`;
+  lab(workspace: string, token = TOKEN): string {
+    return `${this.url}lab/workspaces/${workspace}?token=${token}`;
+  }
+
+  /** Put a file into the server's root folder. */
+  write(name: string, text: string): void {
+    writeFileSync(join(this._folder, name), text);
   }
 
   /** Ask the server's REST interface. */
@@ -92,16 +118,29 @@ export class Server {
     return ((await made.json()) as { databoard_s_id: number }).databoard_s_id;
   }
 
+  /** Cancel a submission. */
+  async cancel(submission: number): Promise<void> {
+    await this.ask(`submission/${submission}/cancel/`, {});
+  }
+
   /** Wait until all folds of a submission have ended. */
   async ended(submission: number): Promise<void> {
     await this.until(async () => {
-      const answer = await this.ask(`submission/${submission}/`);
-      const { counts, n_folds } = (await answer.json()) as {
-        counts: Record<string, number>;
-        n_folds: number;
-      };
+      const { counts, n_folds } = await this.submission(submission);
       return (counts.TESTED ?? 0) + (counts.ERROR ?? 0) === n_folds;
     }, `the end of submission ${submission}`);
+  }
+
+  /** What the server says of a submission. */
+  async submission(id: number): Promise<ISubmission> {
+    return (await (await this.ask(`submission/${id}/`)).json()) as ISubmission;
+  }
+
+  /** When the last fold of a submission ended, so far. */
+  async lastEnd(submission: number): Promise<number> {
+    const answer = await this.ask(`submissionfold/?submission=${submission}&view=summary`);
+    const folds = (await answer.json()) as { ended_at: number | null }[];
+    return Math.max(...folds.map(({ ended_at }) => ended_at ?? 0));
   }
 
   /** Ask again and again until something holds. */
@@ -131,7 +170,8 @@ export class Server {
         `--IdentityProvider.token=${TOKEN}`,
         `--ServerApp.jpserver_extensions={'datarun_ext': ${this._extension ? 'True' : 'False'}}`,
         '--LabApp.expose_app_in_browser=True',
-        '--LabApp.extension_manager=readonly'
+        '--LabApp.extension_manager=readonly',
+        `--LabApp.extra_labextensions_path=${at('labextensions')}`
       ],
       {
         stdio: ['ignore', log, log],

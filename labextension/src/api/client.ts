@@ -86,8 +86,9 @@ export class Api {
     return this._page(withQuery('submission/', { ...query, order: '-id' }));
   }
 
-  submit(body: NewSubmission): Promise<Submission> {
-    return this._json('POST', 'submission/', body);
+  /** Send a submission; with `preflight`, a runner tries it first, and one that fails is not kept. */
+  submit(body: NewSubmission, preflight = false): Promise<Submission> {
+    return this._json('POST', preflight ? 'submission/?preflight=1' : 'submission/', body);
   }
 
   deleteSubmission(id: number): Promise<void> {

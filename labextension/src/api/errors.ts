@@ -21,7 +21,9 @@ export class ApiError extends Error {
     readonly trouble: Trouble,
     message: string,
     readonly status: number = 0,
-    readonly fields: Readonly<Record<string, string>> = {}
+    readonly fields: Readonly<Record<string, string>> = {},
+    /** The whole answer, where it was an object. */
+    readonly said: Readonly<Record<string, unknown>> = {}
   ) {
     super(message);
     this.name = 'ApiError';
@@ -68,7 +70,7 @@ export async function errorOf(response: Response): Promise<ApiError> {
   for (const key of ['detail', 'error']) {
     const said = body[key];
     if (typeof said === 'string') {
-      return new ApiError(troubleOf(status), said, status);
+      return new ApiError(troubleOf(status), said, status, {}, body);
     }
   }
   const fields: Record<string, string> = {};
@@ -79,7 +81,7 @@ export async function errorOf(response: Response): Promise<ApiError> {
   }
   const sentences = Object.entries(fields).map(([field, said]) => `${field}: ${said}`);
   if (sentences.length > 0) {
-    return new ApiError(troubleOf(status), sentences.join(' '), status, fields);
+    return new ApiError(troubleOf(status), sentences.join(' '), status, fields, body);
   }
   const message = typeof body.message === 'string' ? body.message : response.statusText;
   const trouble = status === 404 ? 'missing' : troubleOf(status);

@@ -23,6 +23,7 @@ export type Submission = Schemas['Submission'];
 export type Fold = Schemas['FoldSummary'];
 export type FoldFull = Schemas['FoldFull'];
 export type FoldLog = Schemas['FoldLog'];
+export type PreflightFailed = Schemas['PreflightFailed'];
 export type UserLine = NonNullable<Schemas['UserLine']>;
 export type Runner = Schemas['Runner'];
 export type Health = Schemas['Health'];

@@ -1,7 +1,7 @@
 import type { JupyterFrontEnd } from '@jupyterlab/application';
 import { Dialog, showDialog } from '@jupyterlab/apputils';
 import { fileUploadIcon } from '@jupyterlab/ui-components';
-import { DatasetForm } from '../dataset/form';
+import { DatasetForm, type OnServer } from '../dataset/form';
 import { SplitForm } from '../dataset/split';
 import { isUsable } from '../sidebar/health';
 import type { IApp } from '../ui/context';
@@ -23,9 +23,13 @@ export function pickFiles(accept: string): Promise<File[]> {
 }
 
 /** Ask what a new dataset needs, and begin to send it. */
-export async function askForDataset(ui: IApp, files: readonly File[]): Promise<void> {
+export async function askForDataset(
+  ui: IApp,
+  files: readonly File[],
+  onServer: OnServer = {}
+): Promise<void> {
   const { trans, uploads } = ui;
-  const body = new DatasetForm(ui, files);
+  const body = new DatasetForm(ui, files, onServer);
   const answer = await showDialog({
     title: trans.__('New dataset'),
     body,

@@ -7,6 +7,7 @@ import { datarunIcon } from '../icons';
 import { isUsable } from '../sidebar/health';
 import { fileOf } from '../submission/elements';
 import type { IApp } from '../ui/context';
+import { bytes } from '../ui/format';
 import { askForDataset } from './datasets';
 import { describe } from './args';
 import { CommandIDs } from './ids';
@@ -18,6 +19,13 @@ const THROUGH_BROWSER = 50_000_000;
 async function textOf(contents: Contents.IManager, path: string): Promise<string> {
   const { content } = await contents.get(path, { content: true, type: 'file', format: 'text' });
   return String(content);
+}
+
+async function fileFrom(
+  contents: Contents.IManager,
+  { name, path }: Contents.IModel
+): Promise<File> {
+  return new File([await textOf(contents, path)], name, { type: 'text/csv' });
 }
 
 /** Python files at a path: the file itself, or those in a folder. */
@@ -92,13 +100,24 @@ export function addFileCommands(
     }
     const [table] = tables;
     const { size } = await contents.get(table.path, { content: false });
-    if ((size ?? 0) > THROUGH_BROWSER) {
+    const large = (size ?? 0) > THROUGH_BROWSER;
+    // Only the server's own person may name files of the server; others send them.
+    if (model.state.user?.is_superuser && contents.driveName(table.path) === '') {
+      const path = contents.localPath(table.path);
+      await askForDataset(ui, large ? [] : [await fileFrom(contents, table)], {
+        [table.name]: path
+      });
+    } else if (large) {
       throw new Error(
-        trans.__('“%1” is large: send it with client.datasets.create(…) in a notebook.', table.name)
+        trans.__(
+          '“%1” is too large to take from the file browser (more than %2): drop it on the panel.',
+          table.name,
+          bytes(THROUGH_BROWSER)
+        )
       );
+    } else {
+      await askForDataset(ui, [await fileFrom(contents, table)]);
     }
-    const text = await textOf(contents, table.path);
-    await askForDataset(ui, [new File([text], table.name, { type: 'text/csv' })]);
   };
 
   commands.addCommand(CommandIDs.sendFiles, {

@@ -2,7 +2,7 @@ import type { JupyterFrontEnd } from '@jupyterlab/application';
 import { Clipboard, Dialog, Notification, showDialog } from '@jupyterlab/apputils';
 import { asApiError } from '../api/errors';
 import { progressOf, hasEnded } from '../model/state';
-import { isUsable } from '../sidebar/health';
+import { isLive, isUsable } from '../sidebar/health';
 import { downloadPredictions } from '../submission/download';
 import { asPython } from '../submission/python';
 import type { IDatarun } from '../tokens';
@@ -130,7 +130,7 @@ export function addSubmissionCommands(app: JupyterFrontEnd, datarun: IDatarun): 
   commands.addCommand(CommandIDs.copyPython, {
     label: trans.__('Copy as Python'),
     describedBy: describe({ submission: BOTH.submission }),
-    isEnabled: () => isUsable(model.state),
+    isEnabled: () => isLive(model.state),
     execute: async args => {
       const target = targetOf(app, ['submission'], args);
       if (!target) {
@@ -188,13 +188,13 @@ export function addSubmissionCommands(app: JupyterFrontEnd, datarun: IDatarun): 
   commands.addCommand(CommandIDs.downloadNpz, {
     label: trans.__('Download Predictions (npz)'),
     describedBy: describe({ fold: BOTH.fold }),
-    isEnabled: args => isUsable(model.state) && tested(targetOf(app, ['fold'], args)),
+    isEnabled: args => isLive(model.state) && tested(targetOf(app, ['fold'], args)),
     execute: args => download('npz', targetOf(app, ['fold'], args))
   });
   commands.addCommand(CommandIDs.downloadCsv, {
     label: trans.__('Download Predictions (CSV)'),
     describedBy: describe({ fold: BOTH.fold }),
-    isEnabled: args => isUsable(model.state) && tested(targetOf(app, ['fold'], args)),
+    isEnabled: args => isLive(model.state) && tested(targetOf(app, ['fold'], args)),
     execute: args => download('csv', targetOf(app, ['fold'], args))
   });
 }

@@ -17,6 +17,9 @@ interface IValues {
   randomState: string;
 }
 
+/** Files that the server has already: name -> path below its root folder. */
+export type OnServer = Readonly<Record<string, string>>;
+
 type Errors = Partial<Record<keyof IValues, string>>;
 
 function errorsOf(values: IValues, taken: ReadonlySet<string>, trans: IApp['trans']): Errors {
@@ -47,7 +50,8 @@ function errorsOf(values: IValues, taken: ReadonlySet<string>, trans: IApp['tran
 export class DatasetForm extends AppWidget implements Dialog.IBodyWidget<INewUpload | null> {
   constructor(
     app: IApp,
-    private readonly _files: readonly File[]
+    private readonly _files: readonly File[],
+    private readonly _onServer: OnServer = {}
   ) {
     super(app);
     this.addClass('jp-Datarun-form');
@@ -58,7 +62,13 @@ export class DatasetForm extends AppWidget implements Dialog.IBodyWidget<INewUpl
   }
 
   protected override content(): React.ReactElement {
-    return <Form files={this._files} onChange={value => (this._value = value)} />;
+    return (
+      <Form
+        files={this._files}
+        onServer={this._onServer}
+        onChange={value => (this._value = value)}
+      />
+    );
   }
 
   private _value: INewUpload | null = null;
@@ -66,16 +76,18 @@ export class DatasetForm extends AppWidget implements Dialog.IBodyWidget<INewUpl
 
 function Form(props: {
   files: readonly File[];
+  onServer: OnServer;
   onChange: (value: INewUpload | null) => void;
 }): React.ReactElement {
-  const { files, onChange } = props;
+  const { files, onServer, onChange } = props;
+  const names = [...new Set([...files.map(file => file.name), ...Object.keys(onServer)])];
   const { trans } = useApp();
   const { datasets } = useModel();
-  const custom = files.some(file => file.name.endsWith('.py'));
+  const custom = names.some(name => name.endsWith('.py'));
   const table = files.find(file => file.name.endsWith('.csv'));
   const [seen, setSeen] = React.useState<ISniffed>({ columns: [], rows: [] });
   const [values, setValues] = React.useState<IValues>({
-    name: nameOf((table ?? files[0]).name),
+    name: nameOf(names.find(name => name.endsWith('.csv')) ?? names[0]),
     target: '',
     workflow: 'classifier',
     split: true,
@@ -119,18 +131,22 @@ function Form(props: {
               target_column: values.target.trim(),
               workflow_elements: elementNames(values.workflow).join(', ')
             },
-            files,
+            // What is on the server already is only looked into here.
+            files: files.filter(({ name }) => !(name in onServer)),
+            onServer,
             split
           }
         : null
     );
-  }, [values, right, custom, files, onChange]);
+  }, [values, right, custom, files, onServer, onChange]);
 
   const size = files.reduce((sum, file) => sum + file.size, 0);
   return (
     <>
       <p className="jp-Datarun-facts">
-        {files.map(file => file.name).join(', ')} · {bytes(size)}
+        {names.join(', ')}
+        {size > 0 && <> · {bytes(size)}</>}
+        {Object.keys(onServer).length > 0 && <> · {trans.__('on the server already')}</>}
         {seen.columns.length > 0 && <> · {trans.__('%1 columns', seen.columns.length)}</>}
       </p>
       <Field label={trans.__('Name')} error={errors.name}>

@@ -10,9 +10,11 @@ export interface ISplit {
 }
 
 export interface INewUpload {
-  /** The dataset; its files come from `files`. */
-  dataset: Omit<NewDataset, 'files' | 'uploads'>;
+  /** The dataset; its files come from `files` and `onServer`. */
+  dataset: Omit<NewDataset, 'files' | 'uploads' | 'server_files'>;
   files: readonly File[];
+  /** Files that the server has already: name -> path below its root folder. */
+  onServer?: Readonly<Record<string, string>>;
   /** A split to ask for afterwards; "custom" for what the dataset's own code does. */
   split: ISplit | 'custom' | null;
 }
@@ -128,7 +130,12 @@ export class Uploads {
         before += file.size;
       }
       this._show(job, { state: 'creating', sent: before });
-      const { id: dataset } = await this._api.createDataset({ ...job.what.dataset, uploads });
+      const { dataset: facts, onServer = {} } = job.what;
+      const { id: dataset } = await this._api.createDataset({
+        ...facts,
+        uploads,
+        ...(Object.keys(onServer).length > 0 ? { server_files: onServer } : {})
+      });
       job.what.files.forEach(file => this._memory.forget(keyOf(file)));
       this._jobs.delete(id);
       this._tell();

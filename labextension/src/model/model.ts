@@ -11,6 +11,8 @@ export interface IModelOptions {
   api: Api;
   /** Opens the events' websocket. */
   open: (since: number | null) => ISocket;
+  /** Asks whether this person may change anything; without it, the server alone says so. */
+  mayWrite?: () => Promise<boolean>;
   schedule?: Schedule;
 }
 
@@ -29,8 +31,11 @@ export class Model implements IDisposable {
     this.store = new Store(options.schedule);
     this._link = new Link({
       probe: async () => {
-        const user = await this.api.me();
-        this.store.take({ type: 'user', user });
+        const [user, mayWrite] = await Promise.all([
+          this.api.me(),
+          options.mayWrite?.() ?? Promise.resolve(true)
+        ]);
+        this.store.take({ type: 'user', user, mayWrite });
       },
       open: options.open,
       since: () => this.state.seq,

@@ -21,7 +21,7 @@ import { isRunning, type Connection, type IState, type ITally } from './state';
 /** What the panel learns by other ways than the websocket. */
 export type Learned =
   | { type: 'connection'; connection: Connection; at: number; trouble?: ApiError }
-  | { type: 'user'; user: User }
+  | { type: 'user'; user: User; mayWrite: boolean }
   | { type: 'health'; health: Health }
   | { type: 'runners'; runners: Runner[] }
   | { type: 'dataset'; dataset: Dataset }
@@ -75,7 +75,7 @@ class Draft {
         this._connection(message.connection, message.at, message.trouble);
         break;
       case 'user':
-        this._set({ user: message.user });
+        this._set({ user: message.user, mayWrite: message.mayWrite });
         break;
       case 'health':
         this._set({ health: message.health });

@@ -43,6 +43,8 @@ export interface IState {
   protocol: number | null;
   version: string;
   user: User | null;
+  /** Whether the Jupyter server lets this person change anything of datarun. */
+  mayWrite: boolean;
   health: Health | null;
   datasets: ReadonlyMap<number, Dataset>;
   submissions: ReadonlyMap<number, Submission>;
@@ -65,6 +67,7 @@ export const EMPTY: IState = {
   protocol: null,
   version: '',
   user: null,
+  mayWrite: true,
   health: null,
   datasets: new Map(),
   submissions: new Map(),

@@ -25,6 +25,22 @@ export function eventsUrl(server: ServerConnection.ISettings, since: number | nu
   return `${server.wsUrl}runapp/events/${text ? `?${text}` : ''}`;
 }
 
+/** Ask Jupyter whether its authorizer lets this person change anything of datarun. */
+async function mayWrite(server: ServerConnection.ISettings): Promise<boolean> {
+  const wanted = encodeURIComponent(JSON.stringify({ datarun: ['write'] }));
+  const url = `${server.baseUrl}api/me?permissions=${wanted}`;
+  try {
+    const response = await ServerConnection.makeRequest(url, {}, server);
+    const { permissions } = (await response.json()) as {
+      permissions?: Record<string, readonly string[]>;
+    };
+    return permissions?.datarun?.includes('write') ?? true;
+  } catch {
+    // Whoever may not is refused by datarun itself, with the reason.
+    return true;
+  }
+}
+
 /** Provides the live state of the server, for datarun's other plugins and for other extensions. */
 export const modelPlugin: JupyterFrontEndPlugin<IDatarun> = {
   id: 'datarun:model',
@@ -44,6 +60,7 @@ export const modelPlugin: JupyterFrontEndPlugin<IDatarun> = {
     );
     const model = new Model({
       api,
+      mayWrite: () => mayWrite(server),
       open: since => new server.WebSocket(eventsUrl(server, since))
     });
     const uploads = new Uploads(api, {

@@ -13,6 +13,8 @@ import { addDatasetCommands } from '../commands/datasets';
 import { addFileCommands } from '../commands/files';
 import { CommandIDs } from '../commands/ids';
 import { addPageCommands } from '../commands/pages';
+import { addCellCommands, cellOf, dragAsCell } from '../commands/cells';
+import { addSeveralCommands } from '../commands/several';
 import { addSubmissionCommands } from '../commands/submissions';
 import { datarunIcon } from '../icons';
 import { Sidebar } from '../sidebar/panel';
@@ -49,7 +51,13 @@ export const panelPlugin: JupyterFrontEndPlugin<void> = {
     const { commands, shell } = app;
     const { trans, model } = datarun;
     let take: IApp['take'] = () => undefined;
-    const ui: IApp = { ...datarun, commands, editors, take: files => take(files) };
+    const ui: IApp = {
+      ...datarun,
+      commands,
+      editors,
+      take: files => take(files),
+      drag: (event, submission) => dragAsCell(event, cellOf(submission), submission.name)
+    };
     const sidebar = new Sidebar(ui);
     shell.add(sidebar, 'left', { rank: 350 });
     restorer?.add(sidebar, sidebar.id);
@@ -77,6 +85,8 @@ export const panelPlugin: JupyterFrontEndPlugin<void> = {
     });
     addDatasetCommands(app, ui);
     addSubmissionCommands(app, datarun);
+    addSeveralCommands(app, datarun);
+    addCellCommands(app, ui, notebooks);
     addPageCommands(app, ui, restorer);
     take = addFileCommands(app, ui, browsers, notebooks);
     model.changed.connect(() => commands.notifyCommandChanged());

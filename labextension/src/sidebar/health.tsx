@@ -10,16 +10,21 @@ import type { Mark } from '../ui/words';
 /** What is typed where the server runs; no text to translate. */
 const ENABLE = 'jupyter server extension enable datarun_ext';
 
-/** Whether actions can be asked for now. */
-export function isUsable(state: IState): boolean {
+/** Whether the server can be asked for something now. */
+export function isLive(state: IState): boolean {
   return state.connection === 'live';
+}
+
+/** Whether something can be changed now, by this person. */
+export function isUsable(state: IState): boolean {
+  return isLive(state) && state.mayWrite;
 }
 
 /** Why an action cannot be asked for now; null when it can. */
 export function barredBy(state: IState, trans: TranslationBundle): string | null {
   switch (state.connection) {
     case 'live':
-      return null;
+      return state.mayWrite ? null : trans.__('you may look at datarun here, but change nothing');
     case 'forbidden':
       return trans.__('you may not use datarun on this server');
     case 'missing':
@@ -149,20 +154,49 @@ export function Banner(): React.ReactElement | null {
         </div>
       );
     case 'live':
-      return state.protocol !== null && state.protocol !== PROTOCOL ? (
-        <div className="jp-Datarun-banner jp-mod-warn" role="status">
+      return <Notes />;
+  }
+}
+
+/** What is not quite as it should be on a server that works. */
+function Notes(): React.ReactElement {
+  const { trans } = useApp();
+  const { mayWrite, protocol, version } = useModel();
+  const notes: string[] = [];
+  if (protocol !== null && protocol !== PROTOCOL) {
+    const remedy =
+      protocol < PROTOCOL
+        ? trans.__('Update datarun on the server and restart it.')
+        : trans.__('Reload the page; if this stays, update datarun where JupyterLab runs.');
+    notes.push(
+      trans.__(
+        'The server (version %1) speaks protocol %2, this panel %3: some things may not show. %4',
+        version,
+        protocol,
+        PROTOCOL,
+        remedy
+      )
+    );
+  }
+  if (!mayWrite) {
+    notes.push(
+      trans.__(
+        'You may look at datarun here, but change nothing. Ask the operator of this server for the right to write “datarun”.'
+      )
+    );
+  }
+  return (
+    <>
+      {notes.map(note => (
+        <div key={note} className="jp-Datarun-banner jp-mod-warn" role="status">
           <p>
             <StateMark mark="off" />
-            {trans.__(
-              'The server (version %1) speaks protocol %2, this panel %3. Some things may not show. Reload the page; if this stays, install the same version of datarun on both sides.',
-              state.version,
-              state.protocol,
-              PROTOCOL
-            )}
+            <span>{note}</span>
           </p>
         </div>
-      ) : null;
-  }
+      ))}
+    </>
+  );
 }
 
 const ANNOUNCE_EVERY = 5000;

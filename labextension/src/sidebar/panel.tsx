@@ -6,7 +6,7 @@ import { AppWidget, useApp, useChoices, useModel, type IApp } from '../ui/contex
 import { IconButton } from '../ui/parts';
 import { useDrop } from '../ui/drop';
 import { Datasets } from './datasets';
-import { Announcer, Banner, HealthLine, isUsable } from './health';
+import { Announcer, Banner, barredBy, HealthLine, isLive } from './health';
 import { Runners } from './runners';
 import { Section } from './section';
 import { Submissions } from './submissions';
@@ -63,7 +63,7 @@ function Panel(): React.ReactElement {
   const ref = React.useRef<HTMLDivElement>(null);
   useLook(ref);
   const drop = useDrop(take);
-  const usable = isUsable(state);
+  const barred = barredBy(state, trans);
   return (
     <div
       ref={ref}
@@ -75,13 +75,13 @@ function Panel(): React.ReactElement {
         <IconButton
           icon={fileUploadIcon}
           label={trans.__('New dataset')}
-          barred={usable ? null : trans.__('there is no connection')}
+          barred={barred}
           onClick={() => void commands.execute(CommandIDs.newDataset)}
         />
         <IconButton
           icon={addIcon}
           label={trans.__('New submission')}
-          barred={usable ? null : trans.__('there is no connection')}
+          barred={barred}
           onClick={() => void commands.execute(CommandIDs.newSubmission)}
         />
       </div>
@@ -89,7 +89,7 @@ function Panel(): React.ReactElement {
       <Banner />
       <Announcer />
       <div className="jp-Datarun-scroll">
-        {(usable || state.seq !== null) && (
+        {(isLive(state) || state.seq !== null) && (
           <>
             <Section id="datasets" title={trans.__('Datasets')} count={state.datasets.size}>
               <Datasets />

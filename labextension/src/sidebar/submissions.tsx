@@ -6,6 +6,8 @@ import { mainScore } from '../submission/scores';
 import { useApp, useChoices, useModel } from '../ui/context';
 import { score } from '../ui/format';
 import { FoldBar, IconButton, StateMark, WordButton } from '../ui/parts';
+import { SelectBox, SelectedBar } from '../ui/selected';
+import { useSelection } from '../ui/selection';
 import { useWindow } from '../ui/windowed';
 import { progressWord } from '../ui/words';
 import { Filters } from './filters';
@@ -18,8 +20,10 @@ const SubmissionRow = React.memo(function SubmissionRow(props: {
   place: number;
   length: number;
   barred: string | null;
+  chosen: boolean;
+  onToggle: (id: number, through: boolean) => void;
 }): React.ReactElement {
-  const { trans, commands } = useApp();
+  const { trans, commands, drag } = useApp();
   const { submission, progress, dataset } = props.row;
   const { mark, word } = progressWord(progress.word, trans);
   const id = submission.databoard_s_id;
@@ -32,7 +36,13 @@ const SubmissionRow = React.memo(function SubmissionRow(props: {
       data-id={id}
       aria-posinset={props.place}
       aria-setsize={props.length}
+      onMouseDown={event => drag(event.nativeEvent, submission)}
     >
+      <SelectBox
+        label={trans.__('Select %1', name)}
+        checked={props.chosen}
+        onToggle={through => props.onToggle(id, through)}
+      />
       <button
         type="button"
         className="jp-Datarun-rowMain jp-Datarun-rowButton"
@@ -87,7 +97,13 @@ const SubmissionRow = React.memo(function SubmissionRow(props: {
   );
 }, sameRow);
 
-type RowProps = { row: IRow; place: number; length: number; barred: string | null };
+type RowProps = {
+  row: IRow;
+  place: number;
+  length: number;
+  barred: string | null;
+  chosen: boolean;
+};
 
 function sameRow(a: RowProps, b: RowProps): boolean {
   return (
@@ -97,7 +113,8 @@ function sameRow(a: RowProps, b: RowProps): boolean {
     a.row.dataset === b.row.dataset &&
     a.place === b.place &&
     a.length === b.length &&
-    a.barred === b.barred
+    a.barred === b.barred &&
+    a.chosen === b.chosen
   );
 }
 
@@ -128,6 +145,10 @@ export function Submissions(): React.ReactElement {
   const height = HEIGHTS[density];
   const { start, end } = useWindow(list, rows.length, height);
   const barred = barredBy(state, trans);
+  const ids = React.useMemo(() => rows.map(row => row.submission.databoard_s_id), [rows]);
+  const { chosen, toggle, set } = useSelection(ids);
+  const several = (command: CommandIDs) => () =>
+    void commands.execute(command, { submissions: [...chosen] });
 
   if (state.submissions.size === 0) {
     return (
@@ -157,9 +178,18 @@ export function Submissions(): React.ReactElement {
           <WordButton label={trans.__('Show all')} onClick={() => setFilter(NO_FILTER)} />
         </div>
       )}
+      <SelectedBar
+        count={chosen.size}
+        actions={[
+          { label: trans.__('Cancel'), barred, run: several(CommandIDs.cancelSeveral) },
+          { label: trans.__('Run again'), barred, run: several(CommandIDs.rerunSeveral) },
+          { label: trans.__('Delete…'), barred, run: several(CommandIDs.deleteSeveral) }
+        ]}
+        onClear={() => set([])}
+      />
       <ul
         ref={list}
-        className="jp-Datarun-list"
+        className={`jp-Datarun-list${chosen.size > 0 ? ' jp-mod-selecting' : ''}`}
         onKeyDown={moveFocus}
         style={{ paddingTop: start * height, paddingBottom: (rows.length - end) * height }}
       >
@@ -170,6 +200,8 @@ export function Submissions(): React.ReactElement {
             place={start + index + 1}
             length={rows.length}
             barred={barred}
+            chosen={chosen.has(row.submission.databoard_s_id)}
+            onToggle={toggle}
           />
         ))}
       </ul>

@@ -1,8 +1,12 @@
 import * as React from 'react';
 import type { Fold } from '../api/types';
-import { useApp, useChoices, type IApp } from '../ui/context';
+import { CommandIDs } from '../commands/ids';
+import { barredBy } from '../sidebar/health';
+import { useApp, useChoices, useModel, type IApp } from '../ui/context';
 import { bytes, duration, score } from '../ui/format';
 import { StateMark } from '../ui/parts';
+import { SelectBox, SelectedBar } from '../ui/selected';
+import { useSelection, type ISelection } from '../ui/selection';
 import { Table, type IColumn } from '../ui/table';
 import { stageWord } from '../ui/words';
 import { rank } from './scores';
@@ -131,27 +135,73 @@ function columnsOf(
 
 const HEIGHTS = { comfortable: 30, compact: 24 } as const;
 
+/** The column of boxes that choose folds. */
+function selectColumn(
+  folds: readonly Fold[],
+  { chosen, toggle, set }: ISelection,
+  trans: IApp['trans']
+): IColumn<Fold> {
+  const all = folds.length > 0 && chosen.size === folds.length;
+  return {
+    id: 'select',
+    title: trans.__('Select'),
+    head: (
+      <SelectBox
+        label={trans.__('Select all folds')}
+        checked={all}
+        onToggle={() => set(all ? [] : folds.map(foldId))}
+      />
+    ),
+    cell: fold => (
+      <SelectBox
+        label={trans.__('Select fold %1', foldId(fold))}
+        checked={chosen.has(foldId(fold))}
+        onToggle={through => toggle(foldId(fold), through)}
+      />
+    )
+  };
+}
+
 /** The folds of a submission, sorted by whatever heading is pressed. */
 export function FoldTable(props: {
   folds: readonly Fold[];
   selected: number | null;
   onSelect: (fold: number) => void;
 }): React.ReactElement {
-  const { trans } = useApp();
+  const { trans, commands } = useApp();
   const { density } = useChoices();
+  const barred = barredBy(useModel(), trans);
   const { folds, onSelect } = props;
-  const columns = React.useMemo(() => columnsOf(folds, trans, onSelect), [folds, trans, onSelect]);
+  const ids = React.useMemo(() => folds.map(foldId), [folds]);
+  const selection = useSelection(ids);
+  const facts = React.useMemo(() => columnsOf(folds, trans, onSelect), [folds, trans, onSelect]);
+  const columns = React.useMemo(
+    () => [selectColumn(folds, selection, trans), ...facts],
+    [folds, selection, trans, facts]
+  );
+  const several = (command: CommandIDs) => () =>
+    void commands.execute(command, { folds: [...selection.chosen] });
   return (
-    <Table
-      label={trans.__('Folds')}
-      columns={columns}
-      rows={folds}
-      keyOf={foldId}
-      rowHeight={HEIGHTS[density]}
-      rowClass="jp-Datarun-fold"
-      selected={props.selected}
-      onSelect={fold => onSelect(fold.databoard_sf_id)}
-    />
+    <>
+      <SelectedBar
+        count={selection.chosen.size}
+        actions={[
+          { label: trans.__('Cancel'), barred, run: several(CommandIDs.cancelSeveral) },
+          { label: trans.__('Run again'), barred, run: several(CommandIDs.rerunSeveral) }
+        ]}
+        onClear={() => selection.set([])}
+      />
+      <Table
+        label={trans.__('Folds')}
+        columns={columns}
+        rows={folds}
+        keyOf={foldId}
+        rowHeight={HEIGHTS[density]}
+        rowClass="jp-Datarun-fold"
+        selected={props.selected}
+        onSelect={fold => onSelect(fold.databoard_sf_id)}
+      />
+    </>
   );
 }
 

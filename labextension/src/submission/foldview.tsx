@@ -10,6 +10,7 @@ import { duration } from '../ui/format';
 import { IconButton, StateWord, TroubleBox, WordButton } from '../ui/parts';
 import { explain, stageWord } from '../ui/words';
 import { save } from './download';
+import { Lines } from './lines';
 
 /** As much of a log as is shown; the rest can be downloaded. */
 const SHOWN = 200_000;
@@ -194,42 +195,6 @@ function Failure(props: { fold: Fold; log: FoldLog | null }): React.ReactElement
         </details>
       )}
     </div>
-  );
-}
-
-const AROUND = 2;
-
-/** The line of the person's own file at which it failed, and what stands around it. */
-function Lines(props: {
-  file: string;
-  line: number;
-  text: string;
-  source: readonly string[] | null;
-}): React.ReactElement {
-  const { trans } = useApp();
-  const { file, line, source } = props;
-  const first = source ? Math.max(1, line - AROUND) : line;
-  const shown = source ? source.slice(first - 1, line + AROUND) : [props.text];
-  return (
-    <figure className="jp-Datarun-lines">
-      <figcaption>{trans.__('%1, line %2', file, line)}</figcaption>
-      <pre tabIndex={0} aria-label={trans.__('The failing line and what stands around it')}>
-        {shown.map((text, index) => {
-          const number = first + index;
-          return number === line ? (
-            <mark key={number}>
-              <span className="jp-Datarun-lineNumber">{number}</span>
-              {text}
-            </mark>
-          ) : (
-            <span key={number}>
-              <span className="jp-Datarun-lineNumber">{number}</span>
-              {text}
-            </span>
-          );
-        })}
-      </pre>
-    </figure>
   );
 }
 

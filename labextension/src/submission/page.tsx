@@ -32,6 +32,7 @@ export class SubmissionPage extends AppWidget {
     this.title.label =
       app.model.state.submissions.get(submissionId)?.name ||
       app.trans.__('Submission %1', submissionId);
+    this.node.dataset.submission = String(submissionId);
     this.node.setAttribute('role', 'region');
     this.node.setAttribute('aria-label', app.trans.__('Submission %1', submissionId));
   }

@@ -2,6 +2,7 @@ import { ReactWidget } from '@jupyterlab/ui-components';
 import type { IEditorServices } from '@jupyterlab/codeeditor';
 import type { CommandRegistry } from '@lumino/commands';
 import * as React from 'react';
+import type { Submission } from '../api/types';
 import type { IState } from '../model/state';
 import type { IChoices } from '../settings';
 import type { IDatarun } from '../tokens';
@@ -13,6 +14,8 @@ export interface IApp extends IDatarun {
   readonly editors: IEditorServices;
   /** Takes files that were dropped: a table makes a dataset, code a submission. */
   readonly take: (files: readonly File[]) => void;
+  /** Begins to drag a submission, when the pointer then moves. */
+  readonly drag: (event: MouseEvent, submission: Submission) => void;
 }
 
 const Context = React.createContext<IApp | null>(null);

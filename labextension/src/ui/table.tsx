@@ -5,6 +5,8 @@ import { useWindow } from './windowed';
 export interface IColumn<T> {
   readonly id: string;
   readonly title: string;
+  /** What stands in its heading, where that is no word. */
+  readonly head?: React.ReactNode;
   readonly cell: (row: T) => React.ReactNode;
   /** What it is sorted by; without it, it cannot be. */
   readonly by?: (row: T) => number | string;
@@ -94,7 +96,7 @@ export function Table<T>(props: ITableProps<T>): React.ReactElement {
                   </span>
                 </button>
               ) : (
-                column.title
+                (column.head ?? column.title)
               )}
             </th>
           ))}

@@ -4,11 +4,13 @@
  */
 import { join } from 'node:path';
 import type { Page } from '@playwright/test';
-import { BROKEN, expect, GOOD, irisCsv, SLOW, test, type Lab } from '../fixtures';
+import { expect, test } from '../fixtures';
+import type { Lab, Theme } from '../lab';
+import { BROKEN, GOOD, irisCsv, SLOW } from '../samples';
 
 const FOLDER = join(__dirname, '..', '..', '..', 'docs', 'screenshots');
 
-const THEMES = { light: 'JupyterLab Light', dark: 'JupyterLab Dark' } as const;
+const THEMES: readonly Theme[] = ['light', 'dark'];
 
 async function shot(page: Page, name: string): Promise<void> {
   await page.mouse.move(640, 798);
@@ -17,9 +19,9 @@ async function shot(page: Page, name: string): Promise<void> {
 }
 
 async function both(lab: Lab, name: string): Promise<void> {
-  for (const [short, theme] of Object.entries(THEMES)) {
+  for (const theme of THEMES) {
     await lab.theme(theme);
-    await shot(lab.page, `${name}-${short}`);
+    await shot(lab.page, `${name}-${theme}`);
   }
 }
 
@@ -37,7 +39,6 @@ async function widen({ page, panel }: Lab, width: number): Promise<void> {
 }
 
 test('pictures', async ({ lab, page, server }) => {
-  await lab.open('shots');
   await expect(lab.panel.getByText(/slots busy/).first()).toBeVisible();
   await both(lab, 'empty');
 

@@ -1,0 +1,32 @@
+/** axe on every view, in light, dark and high contrast. */
+import { expect, test } from './fixtures';
+import { BROKEN, GOOD, irisCsv } from './samples';
+
+test('axe finds nothing in any view', async ({ lab, page, server }) => {
+  const dataset = await server.dataset('iris for axe', irisCsv());
+  const good = await server.submit(dataset, 'good', GOOD, 2);
+  const bad = await server.submit(dataset, 'bad', BROKEN, 2);
+  await server.ended(good);
+  await server.ended(bad);
+
+  await lab.openSubmission(bad);
+  await page.getByRole('button', { name: 'Show the first of 2 folds' }).click();
+  await expect(page.getByRole('log')).toContainText('about to fail');
+  await lab.expectAccessible('panel, folds, a failed one');
+  await lab.openSubmission(good);
+  for (const name of ['Timeline', 'Scores', 'Code']) {
+    await page.getByRole('tab', { name, exact: true }).last().click();
+    await lab.expectAccessible(name);
+  }
+  await lab.run('datarun:open-dataset', { id: dataset });
+  await expect(page.getByRole('region', { name: 'Class balance' })).toBeVisible();
+  await lab.expectAccessible('dataset');
+  await lab.run('datarun:new-submission', { dataset });
+  await expect(page.getByRole('heading', { name: 'New submission' })).toBeVisible();
+  await lab.expectAccessible('new submission');
+
+  await lab.drop(lab.panel.locator('.jp-Datarun-panel'), { 'other.csv': irisCsv() });
+  await expect(page.getByRole('dialog').getByLabel('Column to predict')).toHaveValue('species');
+  await lab.expectAccessible('new dataset');
+  await page.getByRole('dialog').getByRole('button', { name: 'Cancel' }).click();
+});

@@ -1,0 +1,57 @@
+/** Data and models that are sent to the server. */
+
+/** Iris-like rows that need no package: three classes that two columns tell apart. */
+export function irisCsv(rows = 150): string {
+  const species = ['setosa', 'versicolor', 'virginica'];
+  const lines = ['sepal length,sepal width,petal length,petal width,species'];
+  for (let n = 0; n < rows; n++) {
+    const kind = n % 3;
+    const wobble = ((n * 37) % 11) / 10;
+    const cells = [5 + kind * 0.8 + wobble, 3 + wobble / 2, 1.4 + kind * 2 + wobble / 3];
+    lines.push(
+      [...cells.map(x => x.toFixed(1)), (0.2 + kind * 0.9).toFixed(1), species[kind]].join()
+    );
+  }
+  return `${lines.join('\n')}\n`;
+}
+
+export const GOOD = `from sklearn.linear_model import LogisticRegression
+
+
+class Classifier:
+    def __init__(self):
+        self.model = LogisticRegression(max_iter=500)
+
+    def fit(self, X, y):
+        print("fitting", len(X), "rows")
+        self.model.fit(X, y)
+
+    def predict_proba(self, X):
+        return self.model.predict_proba(X)
+`;
+
+export const BROKEN = `import numpy as np
+
+
+class Classifier:
+    def fit(self, X, y):
+        print("about to fail")
+        weights = np.ones(3)
+        self.scale = weights[7]
+
+    def predict_proba(self, X):
+        return X
+`;
+
+export const SLOW = `import time
+
+
+class Classifier:
+    def fit(self, X, y):
+        for step in range(600):
+            print("step", step, flush=True)
+            time.sleep(0.5)
+
+    def predict_proba(self, X):
+        return X
+`;
