@@ -41,6 +41,13 @@ COLOURS = {
 }
 
 
+TABLE = "border-collapse:collapse;line-height:1.5;margin:0"
+CELL = "vertical-align:top;padding:2px 16px 2px 0;white-space:nowrap"
+TEXT = f"{CELL};text-align:left"
+NUMBER = f"{CELL};text-align:right;font-variant-numeric:tabular-nums"
+ERROR = "vertical-align:top;padding:2px 0;text-align:left"
+
+
 def stage_of(fold: Fold) -> Stage:
     """Return where a fold is."""
     if fold.stage is not None:
@@ -57,14 +64,18 @@ def sign_of(fold: Fold) -> tuple[str, str]:
 
 
 def number(value: float | None) -> str:
-    """Return a score for reading."""
-    return "" if value is None else f"{value:.4g}"
+    """Return a score for reading; those of a column have as many digits."""
+    if value is None:
+        return ""
+    return f"{value:.4f}" if abs(value) < 10 else f"{value:.4g}"
 
 
 def seconds(value: float | None) -> str:
     """Return a duration for reading."""
     if value is None:
         return ""
+    if value < 0.05:
+        return "< 0.1 s"
     if value < 60:
         return f"{value:.1f} s" if value < 10 else f"{value:.0f} s"
     minutes, rest = divmod(round(value), 60)
@@ -146,12 +157,15 @@ def error_html(fold: Fold) -> str:
     """Return why a fold failed and at which line of the submission."""
     if not fold.reason:
         return ""
-    text = f"<b>{escape(fold.reason)}</b> {escape(fold.detail[:300])}"
-    if fold.user_line is not None:
-        line = fold.user_line
+    detail, line = fold.detail, fold.user_line
+    if line is not None:
+        # Its place is said below, with what stands there.
+        detail = detail.removesuffix(f" ({line.file}, line {line.line})")
+    text = f"<b>{escape(fold.reason)}</b> {escape(detail[:300])}"
+    if line is not None:
         text += (
             f"<br><code>{escape(line.file)}:{line.line}</code> "
-            f"<code>{escape(line.text[:200])}</code>"
+            f"<code>{escape(line.text.strip()[:200])}</code>"
         )
     return text
 
@@ -159,21 +173,31 @@ def error_html(fold: Fold) -> str:
 def folds_html(folds: Sequence[Fold]) -> str:
     """Return a table of folds."""
     names = score_names(folds)
-    heads = ["fold", "state", *names, "train", "memory", ""]
-    head = "".join(f'<th scope="col" style="text-align:left">{escape(name)}</th>' for name in heads)
+    failed = any(fold.reason for fold in folds)
+    heads = ["fold", "state", *names, "train", "memory"]
     rows = []
     for fold in folds:
         cells = [str(fold.id), state_html(fold)]
         cells += [number(fold.scores.get(name)) for name in names]
         cells.append(seconds(fold.train_time) if fold.train_time else "")
         cells.append(f"{fold.memory / 1000:.0f} MB" if fold.memory else "")
-        cells.append(error_html(fold))
-        rows.append(
-            "<tr>"
-            + "".join(f'<td style="text-align:left;vertical-align:top">{c}</td>' for c in cells)
-            + "</tr>"
+        row = "".join(
+            f'<td style="{TEXT if heads[at] == "state" else NUMBER}">{cell}</td>'
+            for at, cell in enumerate(cells)
         )
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+        error = f'<td style="{ERROR}">{error_html(fold)}</td>' if failed else ""
+        rows.append(f"<tr>{row}{error}</tr>")
+    head = "".join(
+        f'<th scope="col" style="{TEXT if name == "state" else NUMBER};font-weight:600">'
+        f"{escape(name)}</th>"
+        for name in heads
+    )
+    if failed:
+        head += f'<th scope="col" style="{TEXT};font-weight:600">error</th>'
+    return (
+        f'<table style="{TABLE}"><thead><tr>{head}</tr></thead>'
+        f"<tbody>{''.join(rows)}</tbody></table>"
+    )
 
 
 def summary_html(data: Submission, folds: Sequence[Fold]) -> str:

@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MIME = "application/vnd.vegalite.v5+json"
-GREY = "#888888"
-"""Of axes and texts: has contrast enough on white and on JupyterLab's dark background."""
+GREY = "#7a7a7a"
+"""Of axes and texts: as much contrast on white as on JupyterLab's dark background, 4.3 to 1."""
+COLOURS = ["#1e88e5", "#fb8c00", "#43a047", "#ab47bc", "#00897b", "#e53935"]
+"""Of scores; each can be seen on both."""
 CONFIG = {
     "background": "transparent",
     "view": {"stroke": "transparent"},
@@ -26,7 +28,7 @@ CONFIG = {
         "titleColor": GREY,
         "tickColor": GREY,
         "domainColor": GREY,
-        "gridColor": "#88888833",
+        "gridColor": f"{GREY}33",
     },
     "legend": {"labelColor": GREY, "titleColor": GREY},
     "title": {"color": GREY},
@@ -97,8 +99,19 @@ def scores_chart(folds: Sequence[Fold], title: str, score: str | None = None) ->
         for name in chosen
         if fold.scores.get(name) is not None
     ]
-    colour = {"field": "score", "type": "nominal", "title": None}
-    x = {"field": "value", "type": "quantitative", "scale": {"zero": False}, "title": "score"}
+    colour = {
+        "field": "score",
+        "type": "nominal",
+        # The rows are named already.
+        "legend": None,
+        "scale": {"range": COLOURS},
+    }
+    x = {
+        "field": "value",
+        "type": "quantitative",
+        "scale": {"zero": False, "nice": False, "padding": 10},
+        "title": "score of each fold; bar: their mean",
+    }
     return Chart(
         {
             "title": title,
@@ -156,7 +169,7 @@ def timeline_chart(folds: Sequence[Fold], title: str) -> Chart:
                     "title": None,
                     "scale": {
                         "domain": ["waits", "runs", "failed"],
-                        "range": ["#9e9e9e", "#42a5f5", "#ef5350"],
+                        "range": ["#9e9e9e", "#1e88e5", "#e53935"],
                     },
                 },
                 "tooltip": [{"field": name} for name in ("fold", "what", "runner", "from", "to")],
@@ -178,10 +191,11 @@ def leaderboard_chart(frame: pd.DataFrame, title: str) -> Chart:
             values.append(
                 {"submission": label, "mean": float(mean), "low": float(low), "high": float(high)}
             )
+    near = {"zero": False, "nice": False, "padding": 10}
     better = "smaller is better" if str(by).endswith(SMALLER_IS_BETTER) else "larger is better"
     y = {"field": "submission", "type": "nominal", "title": None, "sort": None}
     axis = f"{by} ({better})" if by else "no scores yet"
-    x = {"field": "mean", "type": "quantitative", "scale": {"zero": False}, "title": axis}
+    x = {"field": "mean", "type": "quantitative", "scale": near, "title": axis}
     return Chart(
         {
             "title": title,
@@ -191,12 +205,12 @@ def leaderboard_chart(frame: pd.DataFrame, title: str) -> Chart:
                 {
                     "mark": {"type": "rule", "color": GREY},
                     "encoding": {
-                        "x": {"field": "low", "type": "quantitative", "scale": {"zero": False}},
+                        "x": {"field": "low", "type": "quantitative", "scale": near},
                         "x2": {"field": "high"},
                     },
                 },
                 {
-                    "mark": {"type": "point", "filled": True, "size": 90, "color": "#42a5f5"},
+                    "mark": {"type": "point", "filled": True, "size": 90, "color": COLOURS[0]},
                     "encoding": {
                         "x": x,
                         "tooltip": [{"field": n} for n in ("submission", "mean", "low", "high")],

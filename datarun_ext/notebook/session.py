@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from datarun_ext.client import Client, Health, Priority
+from datarun_ext.client import Client, DatarunHTTPError, Health, Priority
 from datarun_ext.notebook.guess import guess_name, guess_workflow, table_columns
 from datarun_ext.notebook.listing import Listing
 from datarun_ext.notebook.objects.dataset import Dataset
@@ -108,6 +108,11 @@ class Session:
         limits : Limits or mapping, optional
             What folds of this dataset may use, where it differs from the server's default.
 
+        Raises
+        ------
+        ValueError
+            If something is missing, or another dataset has the name.
+
         Examples
         --------
         >>> session = dr.connect()
@@ -135,13 +140,22 @@ class Session:
         if not name:
             msg = "name is missing: give the dataset one, name=..."
             raise ValueError(msg)
-        made = self.client.datasets.create(
-            name,
-            data,
-            target_column=target or "target",
-            workflow_elements=workflow,
-            limits=limits,
-        )
+        try:
+            made = self.client.datasets.create(
+                name,
+                data,
+                target_column=target or "target",
+                workflow_elements=workflow,
+                limits=limits,
+            )
+        except DatarunHTTPError as error:
+            if "already exists" not in "".join(error.fields.get("name", [])):
+                raise
+            msg = (
+                f"A dataset called {name!r} already exists: dr.dataset({name!r}) returns it, and "
+                f"dr.dataset({name!r}).delete() deletes it with its submissions."
+            )
+            raise ValueError(msg) from error
         return Dataset(self, made)
 
     def submit(

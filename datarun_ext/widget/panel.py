@@ -14,8 +14,9 @@ from datarun_ext.notebook.guess import guess_name, guess_workflow, table_columns
 from datarun_ext.notebook.session import Session
 from datarun_ext.widget.submission import SubmissionView
 
-WIDE = {"width": "28em"}
-LABEL = {"description_width": "7em"}
+WIDE = {"width": "30em"}
+CHOOSE = {"width": "max-content", "margin": "2px 0 6px 8.6em"}
+LABEL = {"description_width": "8em"}
 
 
 class Panel(widgets.VBox):  # type: ignore[misc]
@@ -46,7 +47,9 @@ class Panel(widgets.VBox):  # type: ignore[misc]
         self._do(self.refresh)
 
     def _make_dataset_part(self) -> None:
-        self._files = widgets.FileUpload(description="Choose files", multiple=True, accept="")
+        self._files = widgets.FileUpload(
+            description="Choose files", multiple=True, accept="", layout=CHOOSE
+        )
         self._files.observe(lambda _: self._do(self._guess), "value")
         self._name = widgets.Text(description="Name", layout=WIDE, style=LABEL)
         self._target = widgets.Combobox(description="Target column", layout=WIDE, style=LABEL)
@@ -66,19 +69,28 @@ class Panel(widgets.VBox):  # type: ignore[misc]
 
     def _make_submit_part(self) -> None:
         self._dataset = widgets.Dropdown(description="Dataset", layout=WIDE, style=LABEL)
-        self._code = widgets.FileUpload(description="Choose .py files", multiple=True, accept=".py")
+        self._code = widgets.FileUpload(
+            description="Choose .py files", multiple=True, accept=".py", layout=CHOOSE
+        )
         self._title = widgets.Text(description="Name", layout=WIDE, style=LABEL)
         self._cv = widgets.BoundedIntText(
             5, min=2, max=1000, description="Folds", layout=WIDE, style=LABEL
         )
-        self._urgent = widgets.Checkbox(False, description="before others (H)", indent=False)
+        self._urgent = widgets.Checkbox(
+            False, description="before others (H)", layout=WIDE, style=LABEL
+        )
         self._submit = self._button("Submit", self._do_submit)
         self._submit_part = widgets.VBox(
             [self._dataset, self._code, self._title, self._cv, self._urgent, self._submit]
         )
 
     def _button(self, text: str, act: Callable[[], None]) -> Any:
-        button = widgets.Button(description=text, button_style="primary", layout={"width": "auto"})
+        button = widgets.Button(
+            description=text,
+            button_style="primary",
+            # Below the fields, not below their names; as wide as its text.
+            layout={"width": "max-content", "margin": "6px 0 2px 8.6em"},
+        )
         button.on_click(lambda _: self._do(act))
         return button
 
@@ -118,14 +130,14 @@ class Panel(widgets.VBox):  # type: ignore[misc]
         if not files:
             msg = "choose a CSV file, or the files of a custom dataset with its .py"
             raise ValueError(msg)
-        self._say("being uploaded …")
+        self._say("Uploading …")
         dataset = self._session.upload(
             files,
             name=self._name.value,
             target=self._target.value or None,
             workflow=self._workflow.value or None,
         )
-        self._say("being split …")
+        self._say("Splitting …")
         custom = dataset.data.kind == "custom"
         dataset.split(None if custom else self._test.value)
         self.refresh()
@@ -143,7 +155,7 @@ class Panel(widgets.VBox):  # type: ignore[misc]
             cv=self._cv.value,
             priority="H" if self._urgent.value else "L",
         )
-        self._say(f"submission {submission.id}")
+        self._say(f"Submission {submission.id} was sent; it is shown below.")
         self.show(submission.widget())
 
     def show(self, view: SubmissionView) -> None:

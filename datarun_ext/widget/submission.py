@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 LOG_SHOWN = 20_000
 """Characters of a log that are shown, its end."""
 LOG_STYLE = (
-    "max-height:20em;overflow:auto;white-space:pre-wrap;margin:0;"
+    "max-height:20em;overflow:auto;white-space:pre-wrap;margin:4px 0;padding:4px 8px;"
+    "line-height:1.4;"
     "background:var(--jp-layout-color2,#f5f5f5);color:var(--jp-content-font-color1,#222)"
 )
 

@@ -73,6 +73,7 @@ def test_upload_guesses_what_it_can(session: Session, frame: pd.DataFrame, tmp_p
     made.delete()
 
 
+@pytest.mark.usefixtures("iris")
 def test_upload_says_what_is_missing(session: Session, frame: pd.DataFrame) -> None:
     with pytest.raises(ValueError, match="target is missing.*'species'"):
         session.upload(frame, name="x")
@@ -80,6 +81,8 @@ def test_upload_says_what_is_missing(session: Session, frame: pd.DataFrame) -> N
         session.upload(frame, name="x", target="spieces")
     with pytest.raises(ValueError, match="name is missing"):
         session.upload(frame, target="species")
+    with pytest.raises(ValueError, match=r"'iris' already exists: dr.dataset\('iris'\) returns it"):
+        session.upload(frame, name="iris", target="species")
     with pytest.raises(ValueError, match="workflow is missing"):
         session.upload({"specific.py": b"", "data.bin": b""}, name="x")
 

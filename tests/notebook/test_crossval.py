@@ -16,7 +16,11 @@ import pytest
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.datasets import load_diabetes, load_iris
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
-from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestClassifier
+from sklearn.ensemble import (
+    HistGradientBoostingRegressor,
+    RandomForestClassifier,
+    VotingClassifier,
+)
 from sklearn.exceptions import ConvergenceWarning, FitFailedWarning
 from sklearn.feature_selection import SelectKBest
 from sklearn.linear_model import Lasso, LogisticRegression, Ridge
@@ -210,6 +214,15 @@ def test_a_grid_search_runs_on_the_pool(session: Session) -> None:
     assert ours.best_params_ == theirs.best_params_
     for name in ("mean_test_score", "std_test_score", "rank_test_score"):
         np.testing.assert_array_equal(ours.cv_results_[name], theirs.cv_results_[name])
+
+
+def test_a_refit_runs_here_and_what_is_parallel_in_it_on_the_pool(session: Session) -> None:
+    X, y = IRIS
+    with dr.pool(session):
+        search = GridSearchCV(Nearest(), {"power": [2.0]}, cv=2).fit(X, y)
+        assert isinstance(search.best_estimator_, Nearest)
+        with pytest.raises(NotTrusted, match="GaussianNB.*trust=True"):
+            VotingClassifier([("bayes", GaussianNB())]).fit(X, y)
 
 
 def test_a_failure_is_the_exception_that_it_is_here(session: Session) -> None:
