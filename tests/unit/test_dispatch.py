@@ -8,12 +8,19 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
 from sqlalchemy import func, select
 
 from datarun_ext.models import Event
+from datarun_ext.services import dispatch
 from datarun_ext.services.children import redis_binary
 from datarun_ext.services.dispatch import Dispatcher, Publisher
 from tests.unit.world import ALICE, World
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dispatch, "BACKOFF_S", (0.1,))
 
 
 @contextmanager
