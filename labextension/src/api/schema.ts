@@ -763,6 +763,8 @@ export interface components {
       classes: string[];
       counts: components['schemas']['Counts'];
     };
+    /** @description As `view` says; `full` and `summary` are the same. */
+    AnyDataset: components['schemas']['Dataset'] | components['schemas']['DatasetFull'];
     Split: {
       raw_data_id: number;
       /** @description Fraction, or number of rows, of the test set. */
@@ -779,11 +781,15 @@ export interface components {
         dtype: string;
       }[];
       rows: unknown[][];
-      n_rows: number;
+      /** @description Null while nobody has counted them. */
+      n_rows: number | null;
       target: {
         name: string;
-        counts: components['schemas']['Counts'];
-      } | null;
+        /** @description Rows of each label; null for a target with many values. */
+        counts: {
+          [key: string]: number;
+        } | null;
+      };
     };
     NewUpload: {
       name: string;
@@ -855,6 +861,9 @@ export interface components {
     };
     Cancelled: {
       cancelled: number;
+    };
+    Moved: {
+      moved: number;
     };
     Rerun: {
       /**
@@ -992,7 +1001,7 @@ export interface components {
     Task: {
       task_id: string;
       /** @enum {string} */
-      kind: 'split' | 'customsplit' | 'fold';
+      kind: 'split' | 'customsplit' | 'preflight' | 'fold';
       /** @enum {string} */
       state: 'PENDING' | 'STARTED' | 'SUCCESS' | 'FAILURE';
       message: string;
@@ -1131,7 +1140,7 @@ export interface components {
         'application/json': components['schemas']['Detail'];
       };
     };
-    /** @description Several requests of the same person wait already; nothing was stored. Try again later. */
+    /** @description Too many wrong passwords, or preflights that wait already; nothing was stored. Try again later. */
     TooMany: {
       headers: {
         [name: string]: unknown;
@@ -1277,6 +1286,8 @@ export interface operations {
         limit?: components['parameters']['limit'];
         /** @description Where to go on, from the header X-Next-Cursor of the page before. */
         cursor?: components['parameters']['cursor'];
+        /** @description With `limit`, `-id` gives the newest first. */
+        order?: components['parameters']['order'];
       };
       header?: never;
       path?: never;
@@ -1302,10 +1313,13 @@ export interface operations {
            *       }
            *     ]
            */
-          'application/json': components['schemas']['Dataset'][];
+          'application/json': components['schemas']['AnyDataset'][];
         };
       };
+      400: components['responses']['Invalid'];
       403: components['responses']['Forbidden'];
+      429: components['responses']['TooMany'];
+      503: components['responses']['Unavailable'];
     };
   };
   createDataset: {
@@ -1349,7 +1363,7 @@ export interface operations {
           'application/json': components['schemas']['Dataset'];
         };
       };
-      /** @description A field is missing or wrong, or the name is taken. */
+      /** @description A field is missing or wrong, the name is taken, or the request cannot be read. */
       400: {
         headers: {
           [name: string]: unknown;
@@ -1362,7 +1376,8 @@ export interface operations {
            *       ]
            *     }
            */
-          'application/json': components['schemas']['FieldErrors'];
+          'application/json':
+            components['schemas']['FieldErrors'] | components['schemas']['Detail'];
         };
       };
       403: components['responses']['Forbidden'];
@@ -1381,6 +1396,8 @@ export interface operations {
         };
       };
       413: components['responses']['TooLarge'];
+      429: components['responses']['TooMany'];
+      503: components['responses']['Unavailable'];
       507: components['responses']['NoSpace'];
     };
   };
@@ -1409,6 +1426,8 @@ export interface operations {
       403: components['responses']['Forbidden'];
       404: components['responses']['NotFound'];
       409: components['responses']['Conflict'];
+      429: components['responses']['TooMany'];
+      503: components['responses']['Unavailable'];
     };
   };
   customSplitDataset: {
@@ -1434,6 +1453,8 @@ export interface operations {
       403: components['responses']['Forbidden'];
       404: components['responses']['NotFound'];
       409: components['responses']['Conflict'];
+      429: components['responses']['TooMany'];
+      503: components['responses']['Unavailable'];
     };
   };
   splitDatasetAlias: {
@@ -1461,6 +1482,8 @@ export interface operations {
       403: components['responses']['Forbidden'];
       404: components['responses']['NotFound'];
       409: components['responses']['Conflict'];
+      429: components['responses']['TooMany'];
+      503: components['responses']['Unavailable'];
     };
   };
   customSplitDatasetAlias: {
@@ -1486,6 +1509,8 @@ export interface operations {
       403: components['responses']['Forbidden'];
       404: components['responses']['NotFound'];
       409: components['responses']['Conflict'];
+      429: components['responses']['TooMany'];
+      503: components['responses']['Unavailable'];
     };
   };
   getDataset: {
@@ -1511,6 +1536,8 @@ export interface operations {
       };
       403: components['responses']['Forbidden'];
       404: components['responses']['NotFound'];
+      429: components['responses']['TooMany'];
+      503: components['responses']['Unavailable'];
     };
   };
   deleteDataset: {
@@ -1534,6 +1561,8 @@ export interface operations {
       };
       403: components['responses']['Forbidden'];
       404: components['responses']['NotFound'];
+      429: components['responses']['TooMany'];
+      503: components['responses']['Unavailable'];
     };
   };
   previewDataset: {
@@ -1592,6 +1621,8 @@ export interface operations {
       400: components['responses']['Invalid'];
       403: components['responses']['Forbidden'];
       404: components['responses']['NotFound'];
+      429: components['responses']['TooMany'];
+      503: components['responses']['Unavailable'];
     };
   };
   downloadDatasetFile: {
@@ -1619,6 +1650,8 @@ export interface operations {
       };
       403: components['responses']['Forbidden'];
       404: components['responses']['NotFound'];
+      429: components['responses']['TooMany'];
+      503: components['responses']['Unavailable'];
     };
   };
   createUpload: {
@@ -1662,6 +1695,8 @@ export interface operations {
       400: components['responses']['Invalid'];
       403: components['responses']['Forbidden'];
       413: components['responses']['TooLarge'];
+      429: components['responses']['TooMany'];
+      503: components['responses']['Unavailable'];
       507: components['responses']['NoSpace'];
     };
   };
@@ -1680,6 +1715,8 @@ export interface operations {
       200: components['responses']['UploadState'];
       403: components['responses']['Forbidden'];
       404: components['responses']['NotFound'];
+      429: components['responses']['TooMany'];
+      503: components['responses']['Unavailable'];
     };
   };
   sendUpload: {
@@ -1707,6 +1744,8 @@ export interface operations {
       404: components['responses']['NotFound'];
       409: components['responses']['Conflict'];
       413: components['responses']['TooLarge'];
+      429: components['responses']['TooMany'];
+      503: components['responses']['Unavailable'];
       507: components['responses']['NoSpace'];
     };
   };
@@ -1731,6 +1770,8 @@ export interface operations {
       };
       403: components['responses']['Forbidden'];
       404: components['responses']['NotFound'];
+      429: components['responses']['TooMany'];
+      503: components['responses']['Unavailable'];
     };
   };
   listSubmissions: {
@@ -1742,6 +1783,8 @@ export interface operations {
         limit?: components['parameters']['limit'];
         /** @description Where to go on, from the header X-Next-Cursor of the page before. */
         cursor?: components['parameters']['cursor'];
+        /** @description With `limit`, `-id` gives the newest first. */
+        order?: components['parameters']['order'];
       };
       header?: never;
       path?: never;
@@ -1761,6 +1804,8 @@ export interface operations {
       };
       400: components['responses']['Invalid'];
       403: components['responses']['Forbidden'];
+      429: components['responses']['TooMany'];
+      503: components['responses']['Unavailable'];
     };
   };
   createSubmission: {
@@ -1830,7 +1875,9 @@ export interface operations {
            *     }
            */
           'application/json':
-            components['schemas']['FieldErrors'] | components['schemas']['PreflightFailed'];
+            | components['schemas']['FieldErrors']
+            | components['schemas']['Detail']
+            | components['schemas']['PreflightFailed'];
         };
       };
       403: components['responses']['Forbidden'];
@@ -1865,6 +1912,8 @@ export interface operations {
       };
       403: components['responses']['Forbidden'];
       404: components['responses']['NotFound'];
+      429: components['responses']['TooMany'];
+      503: components['responses']['Unavailable'];
     };
   };
   deleteSubmission: {
@@ -1888,6 +1937,8 @@ export interface operations {
       };
       403: components['responses']['Forbidden'];
       404: components['responses']['NotFound'];
+      429: components['responses']['TooMany'];
+      503: components['responses']['Unavailable'];
     };
   };
   getSubmissionFile: {
@@ -1904,17 +1955,19 @@ export interface operations {
     };
     requestBody?: never;
     responses: {
-      /** @description Its text. */
+      /** @description Its bytes, as an attachment. */
       200: {
         headers: {
           [name: string]: unknown;
         };
         content: {
-          'text/plain': string;
+          'application/octet-stream': string;
         };
       };
       403: components['responses']['Forbidden'];
       404: components['responses']['NotFound'];
+      429: components['responses']['TooMany'];
+      503: components['responses']['Unavailable'];
     };
   };
   cancelSubmission: {
@@ -1945,6 +1998,8 @@ export interface operations {
       };
       403: components['responses']['Forbidden'];
       404: components['responses']['NotFound'];
+      429: components['responses']['TooMany'];
+      503: components['responses']['Unavailable'];
     };
   };
   rerunSubmission: {
@@ -1986,6 +2041,8 @@ export interface operations {
       403: components['responses']['Forbidden'];
       404: components['responses']['NotFound'];
       409: components['responses']['Conflict'];
+      429: components['responses']['TooMany'];
+      503: components['responses']['Unavailable'];
     };
   };
   setSubmissionPriority: {
@@ -2000,18 +2057,25 @@ export interface operations {
     };
     requestBody: components['requestBodies']['Priority'];
     responses: {
-      /** @description It was moved. */
+      /** @description How many were moved. */
       200: {
         headers: {
           [name: string]: unknown;
         };
         content: {
-          'application/json': Record<string, never>;
+          /**
+           * @example {
+           *       "moved": 2
+           *     }
+           */
+          'application/json': components['schemas']['Moved'];
         };
       };
       400: components['responses']['Invalid'];
       403: components['responses']['Forbidden'];
       404: components['responses']['NotFound'];
+      429: components['responses']['TooMany'];
+      503: components['responses']['Unavailable'];
     };
   };
   listFolds: {
@@ -2053,6 +2117,8 @@ export interface operations {
       };
       400: components['responses']['Invalid'];
       403: components['responses']['Forbidden'];
+      429: components['responses']['TooMany'];
+      503: components['responses']['Unavailable'];
     };
   };
   createFold: {
@@ -2117,7 +2183,9 @@ export interface operations {
            *     }
            */
           'application/json':
-            components['schemas']['FieldErrors'] | components['schemas']['PreflightFailed'];
+            | components['schemas']['FieldErrors']
+            | components['schemas']['Detail']
+            | components['schemas']['PreflightFailed'];
         };
       };
       403: components['responses']['Forbidden'];
@@ -2173,6 +2241,8 @@ export interface operations {
       };
       400: components['responses']['Invalid'];
       403: components['responses']['Forbidden'];
+      429: components['responses']['TooMany'];
+      503: components['responses']['Unavailable'];
     };
   };
   getFold: {
@@ -2205,6 +2275,8 @@ export interface operations {
       400: components['responses']['Invalid'];
       403: components['responses']['Forbidden'];
       404: components['responses']['NotFound'];
+      429: components['responses']['TooMany'];
+      503: components['responses']['Unavailable'];
     };
   };
   deleteFold: {
@@ -2228,6 +2300,8 @@ export interface operations {
       };
       403: components['responses']['Forbidden'];
       404: components['responses']['NotFound'];
+      429: components['responses']['TooMany'];
+      503: components['responses']['Unavailable'];
     };
   };
   cancelFold: {
@@ -2246,6 +2320,8 @@ export interface operations {
       403: components['responses']['Forbidden'];
       404: components['responses']['NotFound'];
       409: components['responses']['Conflict'];
+      429: components['responses']['TooMany'];
+      503: components['responses']['Unavailable'];
     };
   };
   rerunFold: {
@@ -2264,6 +2340,8 @@ export interface operations {
       403: components['responses']['Forbidden'];
       404: components['responses']['NotFound'];
       409: components['responses']['Conflict'];
+      429: components['responses']['TooMany'];
+      503: components['responses']['Unavailable'];
     };
   };
   setFoldPriority: {
@@ -2283,6 +2361,8 @@ export interface operations {
       403: components['responses']['Forbidden'];
       404: components['responses']['NotFound'];
       409: components['responses']['Conflict'];
+      429: components['responses']['TooMany'];
+      503: components['responses']['Unavailable'];
     };
   };
   getFoldLog: {
@@ -2312,6 +2392,8 @@ export interface operations {
       400: components['responses']['Invalid'];
       403: components['responses']['Forbidden'];
       404: components['responses']['NotFound'];
+      429: components['responses']['TooMany'];
+      503: components['responses']['Unavailable'];
     };
   };
   listPredictions: {
@@ -2347,6 +2429,8 @@ export interface operations {
       200: components['responses']['Predictions'];
       400: components['responses']['Invalid'];
       403: components['responses']['Forbidden'];
+      429: components['responses']['TooMany'];
+      503: components['responses']['Unavailable'];
     };
   };
   newPredictions: {
@@ -2379,6 +2463,8 @@ export interface operations {
       200: components['responses']['Predictions'];
       400: components['responses']['Invalid'];
       403: components['responses']['Forbidden'];
+      429: components['responses']['TooMany'];
+      503: components['responses']['Unavailable'];
     };
   };
   getTask: {
@@ -2417,6 +2503,8 @@ export interface operations {
       };
       403: components['responses']['Forbidden'];
       404: components['responses']['NotFound'];
+      429: components['responses']['TooMany'];
+      503: components['responses']['Unavailable'];
     };
   };
   listRunners: {
@@ -2438,6 +2526,8 @@ export interface operations {
         };
       };
       403: components['responses']['Forbidden'];
+      429: components['responses']['TooMany'];
+      503: components['responses']['Unavailable'];
     };
   };
   getHealth: {
@@ -2459,6 +2549,8 @@ export interface operations {
         };
       };
       403: components['responses']['Forbidden'];
+      429: components['responses']['TooMany'];
+      503: components['responses']['Unavailable'];
     };
   };
   getMe: {
@@ -2486,6 +2578,8 @@ export interface operations {
         };
       };
       403: components['responses']['Forbidden'];
+      429: components['responses']['TooMany'];
+      503: components['responses']['Unavailable'];
     };
   };
   listen: {
@@ -2507,7 +2601,10 @@ export interface operations {
         };
         content?: never;
       };
+      400: components['responses']['Invalid'];
       403: components['responses']['Forbidden'];
+      429: components['responses']['TooMany'];
+      503: components['responses']['Unavailable'];
     };
   };
   getOpenAPI: {
@@ -2529,6 +2626,8 @@ export interface operations {
         };
       };
       403: components['responses']['Forbidden'];
+      429: components['responses']['TooMany'];
+      503: components['responses']['Unavailable'];
     };
   };
 }
