@@ -5,34 +5,10 @@
  * of events then costs one copy and one rendering.
  */
 import type { ApiError } from '../api/errors';
-import type {
-  Dataset,
-  Fold,
-  Health,
-  IEvent,
-  ISnapshot,
-  Runner,
-  ServerMessage,
-  Submission,
-  User
-} from '../api/types';
+import type { Dataset, Fold, IEvent, ISnapshot, Submission } from '../api/types';
+import { afterEvent } from './foldruns';
+import type { Message } from './messages';
 import { isRunning, type Connection, type IState, type ITally } from './state';
-
-/** What the panel learns by other ways than the websocket. */
-export type Learned =
-  | { type: 'connection'; connection: Connection; at: number; trouble?: ApiError }
-  | { type: 'user'; user: User; mayWrite: boolean }
-  | { type: 'health'; health: Health }
-  | { type: 'runners'; runners: Runner[] }
-  | { type: 'dataset'; dataset: Dataset }
-  | { type: 'submission'; submission: Submission }
-  | { type: 'submissions'; submissions: Submission[]; next: string | null }
-  | { type: 'folds'; folds: Fold[] }
-  /** Things that have to be read again, or are being read again now. */
-  | { type: 'stale'; on: boolean; submissions: readonly number[]; datasets: readonly number[] }
-  | { type: 'gone'; kind: 'dataset' | 'submission'; id: number };
-
-export type Message = ServerMessage | Learned;
 
 /** Return the state after some messages. */
 export function reduce(state: IState, messages: readonly Message[]): IState {
@@ -205,10 +181,7 @@ class Draft {
 
   private _foldEvent(id: number, data: Fold): void {
     const before = this.result.folds.get(id);
-    const fold: Fold = before ? { ...before, ...data } : { ...BLANK, ...data };
-    if (before && !sameRun(before, fold)) {
-      Object.assign(fold, FRESH, data);
-    }
+    const fold = afterEvent(before, data);
     this._fold(fold);
     const submission = data.databoard_s;
     const scored = fold.state === 'TESTED' || fold.state === 'ERROR';
@@ -303,40 +276,3 @@ class Draft {
 
 /** As many submissions as a snapshot holds at most. */
 export const SNAPSHOT_MAX = 1000;
-
-const BLANK: Fold = {
-  databoard_sf_id: 0,
-  databoard_s: null,
-  state: 'TODO',
-  new: true,
-  raw_data: 0,
-  owner: '',
-  stage: 'QUEUED',
-  attempt: 0,
-  reason: null,
-  detail: '',
-  limits: {},
-  scores: {},
-  created: 0
-};
-
-/** What a fold that is run again has lost, beside what its event says. */
-const FRESH: Partial<Fold> = {
-  user_line: null,
-  position: null,
-  eta_s: null,
-  dispatched_at: null,
-  started_at: null,
-  ended_at: null,
-  train_cpu_time: 0,
-  validation_cpu_time: 0,
-  test_cpu_time: 0,
-  train_memory: 0,
-  validation_memory: 0,
-  test_memory: 0
-};
-
-function sameRun(before: Fold, after: Fold): boolean {
-  const ended = before.state === 'TESTED' || before.state === 'ERROR';
-  return !(ended && after.state === 'TODO');
-}

@@ -1,5 +1,6 @@
 import { Signal, type ISignal } from '@lumino/signaling';
-import { reduce, type Message } from './reduce';
+import type { Message } from './messages';
+import { reduce } from './reduce';
 import { EMPTY, type IState } from './state';
 
 /** Calls back once, soon: a browser's animation frame, or whatever a test gives instead. */
