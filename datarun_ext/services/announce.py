@@ -1,4 +1,4 @@
-"""The events of submissions that come, change and go, and of folds that are gone."""
+"""The events of datasets and submissions that come and change, and of what is gone."""
 
 from __future__ import annotations
 
@@ -6,9 +6,31 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from datarun_ext.models import Submission, SubmissionFold
+from datarun_ext.models import RawData, Submission, SubmissionFold
 from datarun_ext.services.database import now
 from datarun_ext.services.events import record
+
+
+def dataset_event(session: Session, dataset: RawData) -> None:
+    """Record that a dataset has changed."""
+    record(
+        session,
+        at=now(),
+        kind="rawdata",
+        ref=dataset.id,
+        owner=dataset.owner,
+        data={
+            "id": dataset.id,
+            "name": dataset.name,
+            "workflow_elements": dataset.workflow_elements,
+            "target_column": dataset.target_column,
+            "kind": "custom" if dataset.is_custom else "standard",
+            "split_state": dataset.split_state,
+            "split_error": dataset.split_error,
+            "n_train": dataset.n_train,
+            "n_test": dataset.n_test,
+        },
+    )
 
 
 def deleted_event(session: Session, fold: SubmissionFold) -> None:

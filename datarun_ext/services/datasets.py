@@ -17,6 +17,7 @@ from sqlalchemy.orm.interfaces import ORMOption
 from datarun_ext.config import Settings
 from datarun_ext.errors import Forbidden, InvalidField, NotAcceptable, NotFound
 from datarun_ext.models import RawData, Stage, StoredFile, SubmissionFold, Upload
+from datarun_ext.services.announce import dataset_event
 from datarun_ext.services.database import Database, now
 from datarun_ext.services.events import record
 from datarun_ext.services.files import (
@@ -157,28 +158,6 @@ def visible(session: Session, *, who: Principal, raw_data_id: int, labels: bool 
     if dataset is None or not who.may_see(dataset.owner):
         raise NotFound
     return dataset
-
-
-def dataset_event(session: Session, dataset: RawData) -> None:
-    """Record that a dataset has changed."""
-    record(
-        session,
-        at=now(),
-        kind="rawdata",
-        ref=dataset.id,
-        owner=dataset.owner,
-        data={
-            "id": dataset.id,
-            "name": dataset.name,
-            "workflow_elements": dataset.workflow_elements,
-            "target_column": dataset.target_column,
-            "kind": "custom" if dataset.is_custom else "standard",
-            "split_state": dataset.split_state,
-            "split_error": dataset.split_error,
-            "n_train": dataset.n_train,
-            "n_test": dataset.n_test,
-        },
-    )
 
 
 def _targets(new: NewDataset) -> dict[str, str]:

@@ -9,8 +9,8 @@ from sqlalchemy.orm import Session
 
 from datarun_ext.models import RawData, SplitState, Stage, SubmissionFold, Task, TaskKind, TaskState
 from datarun_ext.protocol import Reason
+from datarun_ext.services.announce import dataset_event
 from datarun_ext.services.database import now
-from datarun_ext.services.datasets import dataset_event
 from datarun_ext.services.splits import task_event
 from datarun_ext.services.submit import split_failed
 from datarun_ext.services.transitions import fail, requeue

@@ -23,8 +23,9 @@ from datarun_ext.models import (
     TaskState,
 )
 from datarun_ext.protocol import Reason, SplitOutcome
+from datarun_ext.services.announce import dataset_event
 from datarun_ext.services.database import Database, now
-from datarun_ext.services.datasets import dataset_event, visible
+from datarun_ext.services.datasets import visible
 from datarun_ext.services.events import record
 from datarun_ext.services.principal import Principal
 from datarun_ext.services.submit import split_failed

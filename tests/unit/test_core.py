@@ -28,8 +28,8 @@ from datarun_ext.protocol import (
     SplitOutcome,
     pack_outcome,
 )
+from datarun_ext.services.announce import dataset_event
 from datarun_ext.services.database import Database
-from datarun_ext.services.datasets import dataset_event
 from datarun_ext.services.events import Happening
 from datarun_ext.services.predictions import Predictions
 from datarun_ext.services.splits import Splits
