@@ -126,7 +126,9 @@ def test_a_forgotten_view_is_not_kept(session: Session, iris: Dataset) -> None:
 
 @pytest.mark.timeout(300)
 def test_a_view_goes_on_after_the_server_was_away(tmp_path: Path, frame: pd.DataFrame) -> None:
-    server = LiveServer(tmp_path).start()
+    # A short lease: what ran when the server was killed is sent again when it is over.
+    short = {"DATARUN_LEASE_S": "8", "DATARUN_HEARTBEAT_S": "1", "DATARUN_RECONCILE_S": "1"}
+    server = LiveServer(tmp_path, **short).start()
     try:
         session = Session(server.client())
         data = session.upload(frame, name="iris", target="species").split(timeout=120)
