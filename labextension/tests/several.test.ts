@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { errorOf } from '../src/api/errors';
 import { toEach } from '../src/model/several';
+import { dedented } from '../src/ui/format';
 import { toggled } from '../src/ui/selection';
 
 describe('choosing rows', () => {
@@ -53,4 +54,10 @@ it('keeps the whole answer of a failed try-out', async () => {
   const error = await errorOf(new Response(JSON.stringify(body), { status: 400 }));
   expect(error.message).toBe('NameError');
   expect(error.said).toEqual(body);
+});
+
+it('takes away the margin that all lines have', () => {
+  expect(dedented(['    a', '', '      b'])).toEqual(['a', '', '  b']);
+  expect(dedented(['a', '  b'])).toEqual(['a', '  b']);
+  expect(dedented([])).toEqual([]);
 });

@@ -1,5 +1,6 @@
 import * as React from 'react';
 import { useApp } from '../ui/context';
+import { dedented } from '../ui/format';
 
 const AROUND = 2;
 
@@ -13,7 +14,8 @@ export function Lines(props: {
   const { trans } = useApp();
   const { file, line, source } = props;
   const first = source ? Math.max(1, line - AROUND) : line;
-  const shown = source ? source.slice(first - 1, line + AROUND) : [props.text];
+  const given = source ? source.slice(first - 1, line + AROUND) : [props.text];
+  const shown = dedented(given);
   return (
     <figure className="jp-Datarun-lines">
       <figcaption>{trans.__('%1, line %2', file, line)}</figcaption>

@@ -53,3 +53,12 @@ export function moment(seconds: number | null | undefined): string {
 export function count(value: number): string {
   return value.toLocaleString();
 }
+
+/** Lines without the indentation that all of them have: the panel may be narrow. */
+export function dedented(lines: readonly string[]): string[] {
+  const margins = lines
+    .filter(line => line.trim() !== '')
+    .map(line => line.length - line.trimStart().length);
+  const margin = margins.length > 0 ? Math.min(...margins) : 0;
+  return lines.map(line => line.slice(margin));
+}

@@ -50,16 +50,19 @@ export function StateWord(props: IWord): React.ReactElement {
 /** How far a submission is: one bar, its parts by state, and the same in words. */
 export function FoldBar(props: { progress: IProgress }): React.ReactElement {
   const { trans } = useApp();
-  const { total, ended, failed, counts } = props.progress;
+  const { total, ended, failed, counts, word } = props.progress;
   const parts: [Mark, number][] = [
     ['good', counts.TESTED ?? 0],
-    ['bad', failed],
+    // What a person ended has not failed.
+    [word === 'cancelled' ? 'off' : 'bad', failed],
     ['run', Math.max(counts.RUNNING ?? 0, (counts.TRAINED ?? 0) + (counts.VALIDATED ?? 0))]
   ];
   const text =
-    failed > 0
-      ? trans.__('%1 of %2 folds have ended, %3 of them failed', ended, total, failed)
-      : trans.__('%1 of %2 folds have ended', ended, total);
+    word === 'cancelled'
+      ? trans.__('%1 of %2 folds were cancelled', failed, total)
+      : failed > 0
+        ? trans.__('%1 of %2 folds have ended, %3 of them failed', ended, total, failed)
+        : trans.__('%1 of %2 folds have ended', ended, total);
   return (
     <div
       className="jp-Datarun-bar"

@@ -20,11 +20,11 @@ export function SelectedBar(props: {
       role="toolbar"
       aria-label={trans.__('Actions on what is selected')}
     >
+      <IconButton icon={closeIcon} label={trans.__('Select nothing')} onClick={props.onClear} />
       <b role="status">{trans.__('%1 selected', count)}</b>
       {actions.map(({ label, barred, run }) => (
         <WordButton key={label} label={label} barred={barred} onClick={run} />
       ))}
-      <IconButton icon={closeIcon} label={trans.__('Select nothing')} onClick={props.onClear} />
     </div>
   );
 }

@@ -78,21 +78,31 @@ test('pictures', async ({ lab, page, server }) => {
   await expect(page.getByRole('region', { name: 'Class balance' })).toBeVisible();
   await both(lab, 'dataset');
 
-  await lab.panel.getByRole('button', { name: 'New submission' }).first().click();
+  await lab.run('datarun:new-submission', {
+    dataset: iris,
+    name: 'weights, once more',
+    files: { 'classifier.py': BROKEN }
+  });
   await expect(page.getByRole('heading', { name: 'New submission' })).toBeVisible();
   await both(lab, 'new-submission');
+  await server.cancel(slow);
+  await page.getByRole('button', { name: 'Submit', exact: true }).click();
+  await expect(page.getByText('Not sent: it failed on the first rows')).toBeVisible();
+  await both(lab, 'try-out');
 
+  await row(good).getByRole('checkbox').click();
+  await row(bad).getByRole('checkbox').click();
   await widen(lab, 220);
   await both(lab, 'narrow');
+  await lab.panel.getByRole('button', { name: 'Select nothing' }).click();
   await widen(lab, 560);
   await both(lab, 'wide');
   await widen(lab, 280);
 
   await server.down();
   await expect(lab.panel.getByText(/What you see is from before/)).toBeVisible();
-  await page.evaluate(() =>
-    document.querySelectorAll('.jp-Dialog').forEach(node => ((node as HTMLElement).hidden = true))
-  );
+  // JupyterLab has a word of its own to say.
+  await page.getByRole('dialog').getByRole('button', { name: 'Close' }).click();
   // Another theme would be asked of the server.
   await shot(page, 'offline-dark');
 });
