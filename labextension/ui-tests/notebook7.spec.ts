@@ -21,7 +21,9 @@ test('Notebook 7 opens its tree and a notebook, with datarun in it', async ({ la
     await page.getByRole('menuitem', { name: 'View' }).click();
     await page.getByRole('menuitem', { name: 'Show datarun' }).click();
     const panel = page.locator('#datarun-panel');
-    await expect(panel.getByText('iris in a notebook')).toBeVisible();
+    await expect(
+      panel.locator('.jp-Datarun-dataset', { hasText: 'iris in a notebook' })
+    ).toBeVisible();
     expect(faults).toEqual([]);
   } finally {
     await page.close();

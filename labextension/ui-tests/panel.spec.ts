@@ -143,6 +143,8 @@ test('all of it by keyboard alone', async ({ lab, page, server }) => {
   );
   await expect(draft.locator('.cm-content')).toContainText('weights[7]');
   await press(draft.getByRole('button', { name: 'Submit', exact: true }));
+  await expect(draft.getByRole('alert')).toContainText('Not sent: it failed on the first rows');
+  await press(draft.getByRole('button', { name: 'Submit without trying' }));
 
   const folds = page.getByRole('table', { name: 'Folds' });
   await expect(folds.getByRole('cell', { name: 'Failed' })).toHaveCount(5);

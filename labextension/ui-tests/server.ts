@@ -28,6 +28,10 @@ export interface IDifference {
   extension?: boolean;
   /** Python that is run with the server's configuration as `c`. */
   config?: string;
+  /** A data folder that is there already, and stays. */
+  dataDir?: string;
+  /** More of its environment. */
+  environ?: Readonly<Record<string, string>>;
 }
 
 function freePort(): Promise<number> {
@@ -45,11 +49,11 @@ export class Server {
   private constructor(
     readonly port: number,
     private readonly _folder: string,
-    private readonly _extension: boolean
+    private readonly _difference: IDifference
   ) {}
 
   /** Start a server. */
-  static async start({ extension = true, config = '' }: IDifference = {}): Promise<Server> {
+  static async start(difference: IDifference = {}): Promise<Server> {
     const folder = mkdtempSync(join(tmpdir(), 'datarun-ui-'));
     const notifications = join(folder, 'settings', '@jupyterlab', 'apputils-extension');
     mkdirSync(notifications, { recursive: true });
@@ -61,8 +65,8 @@ export class Server {
     mkdirSync(join(folder, 'labextensions'));
     symlinkSync(BUILT, join(folder, 'labextensions', 'datarun'));
     mkdirSync(join(folder, 'config'));
-    writeFileSync(join(folder, 'config', 'jupyter_server_config.py'), config);
-    const server = new Server(await freePort(), folder, extension);
+    writeFileSync(join(folder, 'config', 'jupyter_server_config.py'), difference.config ?? '');
+    const server = new Server(await freePort(), folder, difference);
     await server.up();
     return server;
   }
@@ -157,6 +161,7 @@ export class Server {
   /** Start, or start again on the same port with the same data. */
   async up(): Promise<void> {
     const at = (name: string) => join(this._folder, name);
+    const { extension = true, dataDir = at('data'), environ = {} } = this._difference;
     const log = openSync(at('server.log'), 'a');
     this._process = spawn(
       'jupyter',
@@ -168,7 +173,7 @@ export class Server {
         '--ServerApp.port_retries=0',
         `--ServerApp.root_dir=${this._folder}`,
         `--IdentityProvider.token=${TOKEN}`,
-        `--ServerApp.jpserver_extensions={'datarun_ext': ${this._extension ? 'True' : 'False'}}`,
+        `--ServerApp.jpserver_extensions={'datarun_ext': ${extension ? 'True' : 'False'}}`,
         '--LabApp.expose_app_in_browser=True',
         '--LabApp.extension_manager=readonly',
         `--LabApp.extra_labextensions_path=${at('labextensions')}`
@@ -177,20 +182,21 @@ export class Server {
         stdio: ['ignore', log, log],
         env: {
           ...process.env,
-          DATARUN_DATA_DIR: at('data'),
+          DATARUN_DATA_DIR: dataDir,
           DATARUN_RUNTIME_DIR: at('runtime'),
           JUPYTER_CONFIG_DIR: at('config'),
           JUPYTER_DATA_DIR: at('jupyter'),
           JUPYTER_RUNTIME_DIR: at('jupyter-runtime'),
           JUPYTERLAB_SETTINGS_DIR: at('settings'),
-          JUPYTERLAB_WORKSPACES_DIR: at('workspaces')
+          JUPYTERLAB_WORKSPACES_DIR: at('workspaces'),
+          ...environ
         }
       }
     );
     const deadline = Date.now() + START;
     for (;;) {
       const answer = await this.ask('user/me/').catch(() => null);
-      if (answer && answer.ok === this._extension) {
+      if (answer && answer.ok === extension) {
         return;
       }
       if (Date.now() > deadline || this._process.exitCode !== null) {

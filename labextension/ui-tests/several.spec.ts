@@ -92,17 +92,25 @@ test('a row that is dragged into a notebook becomes a cell', async ({ lab, page,
   await lab.run('notebook:create-new', { kernelName: 'python3' });
   const cell = page.locator('.jp-Notebook .jp-Cell').first();
   await cell.waitFor();
+  // Both must have come to rest: the row moves as long as others come in above it.
+  await page.locator('.jp-Notebook-ExecutionIndicator[data-status="idle"]').waitFor();
+  await expect(lab.submission(id)).toContainText('Done 2/2');
   const row = lab.submission(id).locator('.jp-Datarun-rowTitle');
   await row.scrollIntoViewIfNeeded();
-  const [from, to] = [await row.boundingBox(), await cell.boundingBox()];
-  if (!from || !to) {
-    throw new Error('The row or the notebook is not in sight.');
-  }
-  await page.mouse.move(from.x + 30, from.y + 5);
-  await page.mouse.down();
-  await page.mouse.move(from.x + 60, from.y + 25, { steps: 4 });
-  await page.mouse.move(to.x + to.width / 2, to.y + 12, { steps: 8 });
-  await page.mouse.up();
-  await expect(page.locator('.jp-Notebook')).toContainText(`submission = dr.submission(${id})`);
+  await expect(async () => {
+    const [from, to] = [await row.boundingBox(), await cell.boundingBox()];
+    if (!from || !to) {
+      throw new Error('The row or the notebook is not in sight.');
+    }
+    await page.mouse.move(from.x + 30, from.y + 5);
+    await page.mouse.down();
+    await page.mouse.move(from.x + 60, from.y + 25, { steps: 4 });
+    await page.locator('body > .lm-mod-drag-image').waitFor({ timeout: 5_000 });
+    await page.mouse.move(to.x + to.width / 2, to.y + 12, { steps: 8 });
+    await page.mouse.up();
+    await expect(page.locator('.jp-Notebook')).toContainText(`submission = dr.submission(${id})`, {
+      timeout: 5_000
+    });
+  }).toPass();
   await expect(page.getByRole('region', { name: `Submission ${id}` })).toHaveCount(0);
 });
