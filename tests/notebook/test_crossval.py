@@ -156,19 +156,19 @@ def test_the_numbers_are_scikit_learns(
     scoring: dict[str, Any] = {name: name for name in names}
     scoring["third"] = make_scorer(third, greater_is_better=False)
 
-    def compare(cv: Any) -> None:
-        arguments = {"cv": cv, "scoring": scoring, "return_train_score": True}
-        theirs = cross_validate(estimator, X, y, return_indices=True, **arguments)
-        ours = dr.cross_validate(
-            estimator, X, y, return_indices=True, session=session, timeout=250, **arguments
-        )
-        same(ours, theirs)
-
+    arguments = {"scoring": scoring, "return_train_score": True, "return_indices": True}
     repeated = RepeatedKFold(n_splits=2, n_repeats=1, random_state=3)
     splitters = [own, ShuffleSplit(2, random_state=1), repeated]
+
+    def on_the_pool(cv: Any) -> dict[str, Any]:
+        return dr.cross_validate(estimator, X, y, cv=cv, session=session, timeout=250, **arguments)
+
     # Threads of OpenMP that spin beside others take minutes.
-    with threadpool_limits(1), ThreadPoolExecutor(len(splitters)) as threads:
-        list(threads.map(compare, splitters))
+    with threadpool_limits(1):
+        theirs = [cross_validate(estimator, X, y, cv=cv, **arguments) for cv in splitters]
+    with ThreadPoolExecutor(len(splitters)) as threads:
+        for one, other in zip(threads.map(on_the_pool, splitters), theirs, strict=True):
+            same(one, other)
 
 
 @pytest.mark.parametrize("method", ["predict", "predict_proba", "decision_function"])
