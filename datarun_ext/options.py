@@ -126,13 +126,13 @@ class Options(HasTraits):
     soft_limit_s = NumberOption(
         300.0,
         "DATARUN_SOFT_LIMIT_S",
-        min=0.1,
+        min=0.01,
         help="Seconds after which a fold gets an exception, unless it asks for another limit.",
     )
     hard_limit_s = NumberOption(
         360.0,
         "DATARUN_HARD_LIMIT_S",
-        min=0.1,
+        min=0.01,
         help="Seconds after which a fold is killed.",
     )
     memory_mb = CountOption(

@@ -37,7 +37,7 @@ from datarun_ext.services.transitions import requeue
 
 log = logging.getLogger("datarun.reconcile")
 
-UNCLAIMED_S = 60.0
+UNCLAIMED_S = 20.0
 """Seconds after which a message that nobody took, though a runner could have, counts as lost."""
 LEADER = "reconciler"
 STALE_S = 3600.0

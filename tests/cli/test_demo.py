@@ -130,9 +130,9 @@ def test_a_server_that_cannot_start_is_explained(
 def test_folds_that_end_badly_are_the_exit_code(
     temporary: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Nothing can be trained in a thousandth of a second.
-    monkeypatch.setenv("DATARUN_SOFT_LIMIT_S", "0.1")
-    monkeypatch.setenv("DATARUN_HARD_LIMIT_S", "0.1")
+    # Nothing can be trained in a hundredth of a second.
+    monkeypatch.setenv("DATARUN_SOFT_LIMIT_S", "0.01")
+    monkeypatch.setenv("DATARUN_HARD_LIMIT_S", "0.01")
     answer = demo("--folds", "2")
     assert answer.returncode == 1
     assert "0 of 4 folds TESTED" in answer.stdout

@@ -151,7 +151,7 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
 @pytest.fixture
 def own_server(tmp_path: Path) -> Iterator[LiveServer]:
     """A server of the test's own, to be harmed."""
-    server = LiveServer(tmp_path).start()
+    server = LiveServer(tmp_path, DATARUN_LEASE_S="15", DATARUN_HEARTBEAT_S="5").start()
     yield server
     children = server.children() if server.process and server.process.poll() is None else []
     server.stop()
