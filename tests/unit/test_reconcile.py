@@ -68,7 +68,7 @@ async def test_a_lost_message(world: World, monkeypatch: pytest.MonkeyPatch) -> 
     await world.new_fold(1)
     (bell,) = await world.dispatch()
     assert await world.reconciler.look() == 0
-    later = reconcile.now() + UNCLAIMED_S + 1
+    later = reconcile.now() + max(UNCLAIMED_S, world.settings.lease_s) + 1
     monkeypatch.setattr(reconcile, "now", lambda: later)
     assert await world.reconciler.look() == 0  # no runner is alive: it may still be in the broker
 
