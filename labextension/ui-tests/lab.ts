@@ -104,7 +104,7 @@ export class Lab {
 
   /** Press Tab, or Shift and Tab where it lies before, until a part has the focus. */
   async tabTo(wanted: Locator): Promise<void> {
-    for (let n = 0; n < 60; n++) {
+    for (let n = 0; n < 200; n++) {
       const way = await wanted.evaluate(node => {
         const here = document.activeElement ?? document.body;
         const before = node.compareDocumentPosition(here) & Node.DOCUMENT_POSITION_FOLLOWING;

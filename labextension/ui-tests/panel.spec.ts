@@ -115,6 +115,7 @@ test('all of it by keyboard alone', async ({ lab, page, server }) => {
   };
   const dialog = page.getByRole('dialog');
 
+  await lab.run('datarun:open-panel');
   await choose(
     lab.panel.getByRole('button', { name: 'New dataset', exact: true }),
     'keys.csv',
