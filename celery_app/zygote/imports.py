@@ -50,9 +50,13 @@ def import_modules() -> Callable[[int], None]:
             importlib.import_module(name)
         except ImportError as error:
             print(f"datarun zygote: {name} cannot be imported: {error}", file=sys.stderr)
-    from celery_app.zygote.warmup import warm_up
+    try:
+        # Imported here: a runner whose scikit-learn is broken still runs what needs none.
+        from celery_app.zygote.warmup import warm_up
 
-    warm_up()
+        warm_up()
+    except Exception as error:
+        print(f"datarun zygote: folds start slower, warming up failed: {error}", file=sys.stderr)
     from threadpoolctl import ThreadpoolController
 
     libraries = ThreadpoolController().lib_controllers
