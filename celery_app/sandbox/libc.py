@@ -46,12 +46,9 @@ SYS_LANDLOCK_RESTRICT_SELF = 446
 
 _AT_FDCWD = -100
 _AT_RECURSIVE = 0x8000
-_MADV_COLLAPSE = 25
-_HUGE = 2 << 20
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.syscall.restype = ctypes.c_long
-_libc.madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
 _libc.mount.argtypes = [
     ctypes.c_char_p,
     ctypes.c_char_p,
@@ -176,22 +173,3 @@ def drop_capabilities() -> None:
     header = (ctypes.c_uint32 * 2)(0x20080522, 0)
     none = (ctypes.c_uint32 * 6)()
     syscall("capset", SYS_CAPSET, ctypes.byref(header), ctypes.byref(none))
-
-
-def collapse_heap() -> int:
-    """Merge the process's private memory into huge pages, so that a fork copies few page tables.
-
-    Returns the number of pages of 2 MiB made; 0 where the kernel cannot.
-    """
-    made = 0
-    with open("/proc/self/maps", encoding="utf-8", errors="surrogateescape") as maps:
-        lines = maps.readlines()
-    for line in lines:
-        fields = line.split(None, 5)
-        path = fields[5].strip() if len(fields) > 5 else ""
-        if path not in ("", "[heap]") or not fields[1].startswith("rw"):
-            continue
-        low, high = (int(edge, 16) for edge in fields[0].split("-"))
-        for start in range((low + _HUGE - 1) // _HUGE * _HUGE, high // _HUGE * _HUGE, _HUGE):
-            made += _libc.madvise(start, _HUGE, _MADV_COLLAPSE) == 0
-    return made

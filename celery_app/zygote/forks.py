@@ -63,6 +63,7 @@ class Forks:
         self._readable: list[str] = []
         self._mapped = False
         self._uid: int | None = None
+        self._made = 0
 
     @property
     def spawner(self) -> int | None:
@@ -112,15 +113,20 @@ class Forks:
         control, control_end = socket.socketpair()
         log, log_end = os.pipe2(os.O_CLOEXEC)
         faults, faults_end = os.pipe2(os.O_CLOEXEC)
+        group, doors = self._make_group()
         try:
             pid = os.fork()
         except OSError:
-            for descriptor in (log, log_end, faults, faults_end, init_pidfd, *channels.values()):
+            opened = (log, log_end, faults, faults_end, init_pidfd, *doors, *channels.values())
+            for descriptor in opened:
                 if descriptor is not None:
                     os.close(descriptor)
+            if group is not None:
+                group.remove()
             raise
         if pid == 0:
             try:
+                cgroup.join(doors)
                 ends = (control_end.fileno(), log_end, faults_end)
                 self._live(init_pidfd, ends, home)
             except BaseException as error:
@@ -128,10 +134,9 @@ class Forks:
             finally:
                 os._exit(_FAILED)
         control_end.close()
-        os.close(log_end)
-        os.close(faults_end)
+        for descriptor in (log_end, faults_end, *doors):
+            os.close(descriptor)
         channels |= {"control": control.detach(), "log": log, "faults": faults}
-        group = self._make_group(pid)
         return Fold(pid, os.pidfd_open(pid), init, init_pidfd, home, group, channels)
 
     def _make_init(self, spawner_socket: socket.socket) -> tuple[int, int, int]:
@@ -162,15 +167,20 @@ class Forks:
             os.chown(home, self._uid, self._uid)
         return home
 
-    def _make_group(self, pid: int) -> cgroup.Group | None:
+    def _make_group(self) -> tuple[cgroup.Group | None, list[int]]:
         if self._groups is None:
-            return None
+            return None, []
+        self._made += 1
         try:
-            group = self._groups.make(str(pid))
-            group.add(pid)
+            # Of two zygotes, the old one and the new one, both may make groups.
+            group = self._groups.make(f"{os.getpid()}-{self._made}")
         except OSError:
-            return None
-        return group
+            return None, []
+        try:
+            return group, group.doors()
+        except OSError:
+            group.remove()
+            return None, []
 
     def _live(self, init_pidfd: int | None, ends: tuple[int, int, int], home: str) -> NoReturn:
         """Go on in the fold's process."""
@@ -192,6 +202,7 @@ class Forks:
         # Changing the user has cleared it. Should the zygote die before, the order never comes.
         libc.prctl(libc.PR_SET_PDEATHSIG, signal.SIGKILL)
         inside.prepare(home)
+        lockdown.prepare(self._filter)
         order = inside.receive_order()
         inside.run(order, self._limit_threads, self._lock(order, home))
 
@@ -217,5 +228,4 @@ class Forks:
             readable=tuple(readable),
             writable=(*writable, "/dev/null", "/dev/zero", *outputs),
             shared=tuple(shared),
-            filter=self._filter,
         )

@@ -8,23 +8,27 @@ nothing of one fold can be found in the memory that the next one inherits.
 from __future__ import annotations
 
 import contextlib
-import gc
 import json
 import os
 import selectors
 import signal
 import socket
 import sys
+import time
 from collections.abc import Callable
 from typing import Any
 
 from celery_app.sandbox import libc
 from celery_app.sandbox.cgroup import Group
-from celery_app.zygote import processes, wire
+from celery_app.zygote import heap, processes, wire
 from celery_app.zygote.folders import remove_tree
 from celery_app.zygote.forks import Fold, Forks
 from celery_app.zygote.imports import import_modules
 from celery_app.zygote.settings import Settings
+
+_START_S = 0.012
+"""A fold that was just handed out starts alone: a fork at the same time would delay it."""
+_RETRY_S = 0.5
 
 
 class Server:
@@ -34,6 +38,7 @@ class Server:
         self._settings = settings
         self._forks = Forks(settings, limit_threads)
         self._spare: Fold | None = None
+        self._spare_due = 0.0
         self._folds: dict[int, Fold] = {}
         self._dead_groups: list[Group] = []
         self._count = 0
@@ -63,9 +68,17 @@ class Server:
         self._spare = self._forks.fork()
         wire.send(self._warden, {"ready": True})
         while not (self._retiring and not self._folds):
-            for key, _ in self._selector.select():
+            for key, _ in self._selector.select(self._until_spare()):
                 key.data()
+            if self._until_spare() == 0:
+                self._spare = self._try_fork()
         self.end()
+
+    def _until_spare(self) -> float | None:
+        """Return the seconds until the next spare is to be forked; None if there is one."""
+        if self._spare is not None or self._retiring:
+            return None
+        return max(0.0, self._spare_due - time.monotonic())
 
     def end(self) -> None:
         """Kill everything below, whatever it is."""
@@ -100,9 +113,8 @@ class Server:
         numbers = os.read(reading, 4096)
         if signal.SIGTERM in numbers:
             self.end()
-        self._reap()
-        if self._spare is None and not self._retiring:
-            self._spare = self._try_fork()
+        if self._reap():
+            self._spare_due = 0.0
 
     def _accept(self) -> None:
         try:
@@ -136,9 +148,8 @@ class Server:
         fold.channels = {}
         self._folds[fold.pid] = fold
         self._selector.register(client, selectors.EVENT_READ, lambda: self._hear_client(fold))
+        self._spare_due = time.monotonic() + _START_S
         self._retire_if_worn()
-        if not self._retiring:
-            self._spare = self._try_fork()
 
     def _hear_client(self, fold: Fold) -> None:
         """Kill the fold: a client speaks, or goes, only for that."""
@@ -165,13 +176,15 @@ class Server:
         try:
             return self._forks.fork()
         except OSError as error:
+            self._spare_due = time.monotonic() + _RETRY_S
             print(f"datarun zygote: cannot make a fold's process: {error}", file=sys.stderr)
             if client is not None:
                 with contextlib.suppress(OSError):
                     wire.send(client, {"error": str(error)})
             return None
 
-    def _reap(self) -> None:
+    def _reap(self) -> bool:
+        """Take leave of what has ended; says whether a fold was among it."""
         ended = False
         while True:
             try:
@@ -188,11 +201,13 @@ class Server:
                 self._spare.kill()
                 self._forget(self._spare)
                 self._spare = None
+                self._spare_due = time.monotonic() + _RETRY_S
             elif pid == self._forks.spawner:
                 self.end()
         if ended and not self._forks.full:
             processes.sweep(self._mine, self._reap_all)
         self._remove_groups()
+        return ended
 
     def _mine(self) -> list[int]:
         return [*self._folds, *([self._spare.pid] if self._spare else [])]
@@ -238,10 +253,8 @@ def main() -> None:
     server = Server(settings, lambda count: limit[0](count))
     try:
         server.set_up()
-        limit.append(import_modules())
-        gc.collect()
-        gc.freeze()
-        libc.collapse_heap()
+        with heap.kept_together():
+            limit.append(import_modules())
         server.serve()
     except OSError as error:
         with contextlib.suppress(OSError):
