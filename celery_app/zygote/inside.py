@@ -118,7 +118,9 @@ def run(
     """Run one order to its end; the keeper or the kernel ends the process."""
     try:
         _use_threads(order["threads"])
-        limit_threads(order["threads"])
+        if order["threads"] != 1:
+            # The zygote has loaded the libraries with one thread each.
+            limit_threads(order["threads"])
         context = _Context(order["arguments"], order["paths"])
         code = None if order["code"] is None else context.path(order["code"])
         # Our own file, read before the lock: it may lie where a fold must not look.

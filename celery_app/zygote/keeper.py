@@ -111,9 +111,6 @@ class Keeper:
         self._deadline = time.monotonic() + _SET_UP_S
         self._pidfd = os.pidfd_open(self._pid)
         self._outer = orders.outer_paths(order, private=self._full)
-        if self._group is not None:
-            most = limits.memory_mb * _MB + _MEMORY_SLACK
-            self._group.limit(memory=most, processes=limits.processes)
         self._channels.watch(self._loop, self._on_control)
         assert self._wake is not None
         self._loop.watch(self._wake, self._on_cancel)
@@ -125,13 +122,17 @@ class Keeper:
         if self._init is None:
             self._furnished = True
             self._channels.send_order(self._message)
-            return
-        self._loop.watch(self._init.fileno(), self._on_init)
-        wire.send(self._init, orders.for_init(order, self._outer))
-        if not order.writable:
-            # The process locks itself while init still mounts; only a place to be opened for
-            # writing must be there first.
-            self._channels.send_order(self._message)
+        else:
+            self._loop.watch(self._init.fileno(), self._on_init)
+            wire.send(self._init, orders.for_init(order, self._outer))
+            if not order.writable:
+                # The process locks itself while init still mounts; only a place to be opened for
+                # writing must be there first.
+                self._channels.send_order(self._message)
+        if self._group is not None:
+            # The process is at work on its order, but does not start before `_go_when_ready`.
+            most = limits.memory_mb * _MB + _MEMORY_SLACK
+            self._group.limit(memory=most, processes=limits.processes)
 
     def _on_init(self) -> None:
         assert self._init is not None
