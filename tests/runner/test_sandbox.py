@@ -141,17 +141,32 @@ def test_control_group_where_the_runner_may_make_one() -> None:
         assert os.geteuid() != 0 or not os.access("/sys/fs/cgroup/memory", os.W_OK)
         return
     group = parent.make("one")
-    child = subprocess.Popen([sys.executable, "-c", "x = bytes(50_000_000); input()"], stdin=-1)
+    doors = group.doors()
+    code = (
+        "import sys; from celery_app.sandbox import cgroup;"
+        "cgroup.join([int(door) for door in sys.argv[1:]]);"
+        "x = b'x' * 50_000_000; print('in', flush=True); input()"
+    )
+    child = subprocess.Popen(
+        [sys.executable, "-c", code, *map(str, doors)],
+        stdin=-1,
+        stdout=-1,
+        pass_fds=doors,
+    )
+    for door in doors:
+        os.close(door)
     try:
-        group.add(child.pid)
+        assert child.stdout.readline() == b"in\n"  # type: ignore[union-attr]
         assert group.processes() == [child.pid]
+        assert (group.memory() or 0) > 50_000_000
         group.limit(memory=1 << 30, processes=10)
         assert group.oom_kills() == 0
-        assert (group.cpu_s() or 0) >= 0
+        assert (group.cpu_s() or 0) > 0
     finally:
         child.kill()
         child.wait()
         child.stdin.close()  # type: ignore[union-attr]
+        child.stdout.close()  # type: ignore[union-attr]
     assert group.remove()
     parent.remove()
     assert not any(os.path.exists(folder) for folder in parent.folders.values())
