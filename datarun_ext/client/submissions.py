@@ -87,11 +87,21 @@ class Submissions:
         return parse(Submission, self._transport.post("runapp/submission/", body, preflight=asked))
 
     def list(
-        self, *, dataset: Dataset | int | None = None, limit: int | None = None
+        self,
+        *,
+        text: str | None = None,
+        dataset: Dataset | int | None = None,
+        owner: str | None = None,
+        limit: int | None = None,
     ) -> list[Submission]:
-        """Return the submissions, oldest first."""
+        """Return the submissions, oldest first.
+
+        Each word of `text` must be in the name, the dataset's name, the owner or ``#id``.
+        """
         raw_data = None if dataset is None else ident(dataset)
-        pages = self._transport.pages("runapp/submission/", limit=limit, raw_data=raw_data)
+        pages = self._transport.pages(
+            "runapp/submission/", limit=limit, raw_data=raw_data, text=text, owner=owner
+        )
         return [parse(Submission, answer) for answer in pages]
 
     def get(self, submission: Submission | int) -> Submission:

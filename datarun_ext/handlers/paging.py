@@ -25,6 +25,8 @@ class Page(BaseModel):
     state: State | None = None
     raw_data: Annotated[int, Field(ge=0, le=ID_MAX)] | None = None
     submission: Annotated[int, Field(ge=0, le=ID_MAX)] | None = None
+    text: Annotated[str, Field(max_length=200)] = ""
+    owner: Annotated[str, Field(max_length=200)] | None = None
 
     @property
     def newest_first(self) -> bool:

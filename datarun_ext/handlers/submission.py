@@ -30,6 +30,8 @@ class SubmissionList(DatarunHandler):
         found = await self.master.submissions.list(
             who=self.principal,
             raw_data_id=page.raw_data,
+            owner=page.owner,
+            text=page.text,
             limit=page.asked,
             cursor=page.cursor,
             newest_first=page.newest_first,

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, String, cast, or_, select
 from sqlalchemy.orm import Session, selectinload
 
 from datarun_ext.errors import NotFound
-from datarun_ext.models import Stage, StoredFile, Submission, SubmissionFold
+from datarun_ext.models import RawData, Stage, StoredFile, Submission, SubmissionFold
 from datarun_ext.services.announce import deleted_event, submission_event
 from datarun_ext.services.database import Database
 from datarun_ext.services.files import remove_folders
@@ -49,15 +49,22 @@ class Submissions:
         *,
         who: Principal,
         raw_data_id: int | None = None,
+        owner: str | None = None,
+        text: str = "",
         limit: int | None = None,
         cursor: int | None = None,
         newest_first: bool = False,
     ) -> Sequence[SubmissionView]:
-        """Return the submissions that they may see, by id."""
+        """Return the submissions that they may see, by id.
+
+        Each word of `text` must be in the name, the dataset's name, the owner or ``#id``.
+        """
         return await self.db.read(
             _list,
             who=who,
             raw_data_id=raw_data_id,
+            owner=owner,
+            text=text,
             limit=limit,
             cursor=cursor,
             newest_first=newest_first,
@@ -114,12 +121,18 @@ def _list(
     *,
     who: Principal,
     raw_data_id: int | None,
+    owner: str | None,
+    text: str,
     limit: int | None,
     cursor: int | None,
     newest_first: bool,
 ) -> list[SubmissionView]:
     key = Submission.databoard_s_id
     query = select(Submission).options(selectinload(Submission.files))
+    for word in text.split():
+        query = query.where(_has(word))
+    if owner is not None:
+        query = query.where(Submission.owner == owner)
     if not who.is_superuser:
         query = query.where(Submission.owner == who.name)
     if raw_data_id is not None:
@@ -128,6 +141,16 @@ def _list(
         query = query.where(key < cursor if newest_first else key > cursor)
     query = query.order_by(key.desc() if newest_first else key).limit(limit)
     return _views(session, session.scalars(query).all())
+
+
+def _has(word: str) -> ColumnElement[bool]:
+    numbered = "#" + cast(Submission.databoard_s_id, String)
+    return or_(
+        Submission.name.icontains(word, autoescape=True),
+        Submission.owner.icontains(word, autoescape=True),
+        Submission.raw_data.has(RawData.name.icontains(word, autoescape=True)),
+        numbered.contains(word, autoescape=True),
+    )
 
 
 def _views(session: Session, submissions: Sequence[Submission]) -> list[SubmissionView]:

@@ -65,6 +65,16 @@ describe('Api', () => {
     expect(asked[1]).toBe('submissionfold/?submission=4&limit=10&cursor=17&view=summary');
   });
 
+  it('has the server look for what a filter lets through', async () => {
+    const asked: string[] = [];
+    const api = new Api(path => {
+      asked.push(path);
+      return Promise.resolve(json([], 200, { 'X-Next-Cursor': '5' }));
+    });
+    await api.submissions({ limit: 100, text: 'a b&c', raw_data: 2, owner: undefined });
+    expect(asked).toEqual(['submission/?limit=100&text=a+b%26c&raw_data=2&order=-id']);
+  });
+
   it('sends JSON, and names of files so that no name leads elsewhere', async () => {
     const sent: [string, RequestInit][] = [];
     const api = new Api((path, init) => {

@@ -315,6 +315,43 @@ async def test_lists_of_folds_in_parts_and_by_filter(api: Api) -> None:
     assert all(set(item) == WIRE_18 | SHAPES | FULL for item in json.loads(response.body))
 
 
+async def test_submissions_are_found_by_words_and_owner(api: Api) -> None:
+    await created(api, "runapp/rawdata/", dataset())
+    await created(api, "runapp/rawdata/", dataset("Wine_10%"))
+    folds = [{"train_is": indices(0, 1, 2), "test_is": indices(3, 4)}]
+    for number, (name, raw_data) in enumerate(
+        (("Forest 1", 1), ("forest 2", 2), ("ridge", 2)), start=1
+    ):
+        body = {
+            "databoard_s_id": number,
+            "raw_data": raw_data,
+            "name": name,
+            "files": {"classifier.py": packed(CLASSIFIER)},
+            "folds": folds,
+        }
+        await created(api, "runapp/submission/", body)
+
+    async def ids(**params: object) -> list[int]:
+        status, found = await api("GET", "runapp/submission/", params=params)
+        assert status == 200, found
+        return [item["databoard_s_id"] for item in found]
+
+    assert await ids(text="FOREST") == [1, 2]
+    assert await ids(text=" forest  wine ") == [2]
+    assert await ids(text="0%") == [2, 3]
+    assert await ids(text="%") == [2, 3]
+    assert await ids(text="#3") == [3]
+    assert await ids(text="_1") == [2, 3]
+    assert await ids(text="forest", order="-id", limit=1) == [2]
+    assert await ids(text="forest", order="-id", limit=1, cursor=2) == [1]
+    (mine,) = {item["owner"] for item in (await api("GET", "runapp/submission/"))[1]}
+    assert await ids(owner=mine, text="ridge") == [3]
+    assert await ids(owner="nobody") == []
+    status, answer = await api("GET", "runapp/submission/", params={"text": "x" * 201})
+    assert status == 400
+    assert "text" in answer
+
+
 async def test_log_grows_while_a_fold_runs(api: Api, runner: HttpRunner) -> None:
     await split_dataset(api, runner)
     await created(api, "runapp/submissionfold/", fold())

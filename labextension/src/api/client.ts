@@ -82,7 +82,13 @@ export class Api {
     return this._json('GET', `submission/${id}/`);
   }
 
-  submissions(query: { limit: number; cursor?: string }): Promise<IPage<Submission>> {
+  submissions(query: {
+    limit: number;
+    cursor?: string;
+    text?: string;
+    owner?: string;
+    raw_data?: number;
+  }): Promise<IPage<Submission>> {
     return this._page(withQuery('submission/', { ...query, order: '-id' }));
   }
 

@@ -1249,6 +1249,10 @@ export interface components {
     state: components['schemas']['State'];
     /** @description Only of this dataset. */
     raw_data: number;
+    /** @description Only with each of these words in their name, dataset, owner or `#id`. */
+    text: string;
+    /** @description Only of this user. */
+    owner: string;
     /** @description Only of this submission. */
     submission: number;
   };
@@ -1777,6 +1781,10 @@ export interface operations {
   listSubmissions: {
     parameters: {
       query?: {
+        /** @description Only with each of these words in their name, dataset, owner or `#id`. */
+        text?: components['parameters']['text'];
+        /** @description Only of this user. */
+        owner?: components['parameters']['owner'];
         /** @description Only of this dataset. */
         raw_data?: components['parameters']['raw_data'];
         /** @description At most so many; without it, all. */

@@ -119,6 +119,24 @@ export class Model implements IDisposable {
     }
   }
 
+  /** Fetch older submissions that a filter lets through; returns where more of them begin. */
+  async search(query: {
+    text: string;
+    dataset: number | null;
+    owner?: string;
+    cursor?: string;
+  }): Promise<string | null> {
+    const { items, next } = await this.api.submissions({
+      limit: PAGE,
+      cursor: query.cursor,
+      text: query.text || undefined,
+      owner: query.owner,
+      raw_data: query.dataset ?? undefined
+    });
+    items.forEach(submission => this.store.take({ type: 'submission', submission }));
+    return next;
+  }
+
   /** Fetch all folds of a submission, page by page. */
   async loadFolds(submission: number): Promise<void> {
     let cursor: string | undefined;

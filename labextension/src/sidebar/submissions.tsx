@@ -12,6 +12,7 @@ import { useWindow } from '../ui/windowed';
 import { progressWord } from '../ui/words';
 import { Filters } from './filters';
 import { barredBy } from './health';
+import { useOlder } from './search';
 
 const HEIGHTS = { comfortable: 54, compact: 42 } as const;
 
@@ -132,16 +133,14 @@ function moveFocus(event: React.KeyboardEvent<HTMLElement>): void {
 
 /** The submissions: filtered, sorted, and however many there are, only those in sight drawn. */
 export function Submissions(): React.ReactElement {
-  const { trans, commands, model } = useApp();
+  const { trans, commands } = useApp();
   const state = useModel();
   const { density, onlyMine } = useChoices();
   const [filter, setFilter] = React.useState<IFilter>(NO_FILTER);
-  const [fetching, setFetching] = React.useState(false);
   const list = React.useRef<HTMLUListElement>(null);
-  const rows = React.useMemo(
-    () => selectSubmissions(state, { ...filter, onlyMine }),
-    [state, filter, onlyMine]
-  );
+  const whole = React.useMemo(() => ({ ...filter, onlyMine }), [filter, onlyMine]);
+  const rows = React.useMemo(() => selectSubmissions(state, whole), [state, whole]);
+  const older = useOlder(whole);
   const height = HEIGHTS[density];
   const { start, end } = useWindow(list, rows.length, height);
   const barred = barredBy(state, trans);
@@ -174,7 +173,11 @@ export function Submissions(): React.ReactElement {
       <Filters filter={filter} onChange={setFilter} />
       {rows.length === 0 && (
         <div className="jp-Datarun-empty">
-          <p>{trans.__('No submission is like that.')}</p>
+          <p aria-live="polite">
+            {older.busy
+              ? trans.__('Looking through older submissions…')
+              : trans.__('No submission is like that.')}
+          </p>
           <WordButton label={trans.__('Show all')} onClick={() => setFilter(NO_FILTER)} />
         </div>
       )}
@@ -205,17 +208,11 @@ export function Submissions(): React.ReactElement {
           />
         ))}
       </ul>
-      {state.moreSubmissions !== null && (
+      {older.more && (
         <WordButton
-          label={fetching ? trans.__('Fetching…') : trans.__('Show older submissions')}
-          barred={fetching ? trans.__('they are being fetched') : barred}
-          onClick={() => {
-            setFetching(true);
-            void model
-              .moreSubmissions()
-              .catch(() => undefined)
-              .finally(() => setFetching(false));
-          }}
+          label={older.busy ? trans.__('Fetching…') : trans.__('Show older submissions')}
+          barred={older.busy ? trans.__('they are being fetched') : barred}
+          onClick={older.more}
         />
       )}
     </>
