@@ -48,6 +48,7 @@ test('a person who may only look, and one who may not even that', async ({ brows
     await expect(lab.panel.getByText(/^You may look at datarun here/)).toBeVisible();
     await expect(newDataset(lab)).toHaveAttribute('aria-disabled', 'true');
     await expect(newDataset(lab)).toHaveAttribute('title', /but change nothing/);
+    await lab.expectAccessible('empty, and only to be looked at');
 
     await become('stranger');
     await lab.page.reload();
@@ -56,6 +57,7 @@ test('a person who may only look, and one who may not even that', async ({ brows
     await expect(alert).toContainText('You may not use datarun here');
     await expect(alert).toContainText("User 'stranger' may not read datarun on this server.");
     await expect(newDataset(lab)).toHaveAttribute('title', /you may not use datarun/);
+    await lab.expectAccessible('forbidden');
 
     await become('owner');
     await alert.getByRole('button', { name: 'Try again now' }).click();
@@ -83,6 +85,7 @@ test('a server without datarun is told of once, with the remedy', async ({ brows
     await expect(alert).toContainText('jupyter server extension enable datarun_ext');
     await expect(newDataset(lab)).toHaveAttribute('aria-disabled', 'true');
     expect(asked).toHaveLength(1);
+    await lab.expectAccessible('without datarun');
     await alert.getByRole('button', { name: 'Try again now' }).click();
     await expect.poll(() => asked.length).toBe(2);
   } finally {
@@ -115,6 +118,7 @@ for (const [protocol, remedy] of [
       await expect(note).toContainText(remedy);
       await expect(lab.dataset(`protocol ${protocol}`)).toBeVisible();
       await expect(newDataset(lab)).not.toHaveAttribute('aria-disabled', 'true');
+      await lab.expectAccessible(`protocol ${protocol}`);
     } finally {
       await page.close();
     }
