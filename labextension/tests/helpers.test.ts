@@ -14,7 +14,7 @@ import { fileOf } from '../src/submission/elements';
 import { csv, npz } from '../src/submission/export';
 import { lanesOf, ticks } from '../src/submission/lanes';
 import { asPython } from '../src/submission/python';
-import { bytes, duration, score } from '../src/ui/format';
+import { bytes, duration, score, spread } from '../src/ui/format';
 import { dataset, fold, snapshot, submission } from './make';
 
 describe('codec', () => {
@@ -189,5 +189,7 @@ describe('numbers', () => {
     ]);
     expect([512, 1500, 2_500_000].map(bytes)).toEqual(['512 B', '1.5 kB', '2.5 MB']);
     expect([1, 0.96666, null].map(score)).toEqual(['1.00', '0.967', '']);
+    const spreads = [spread(0, 1), spread(0.0213, 0.953), spread(0.0001, 0.95), spread(3.2, 1234)];
+    expect(spreads).toEqual(['0.00', '0.021', '0.0001', '3']);
   });
 });

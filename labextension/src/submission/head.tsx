@@ -4,7 +4,7 @@ import { CommandIDs } from '../commands/ids';
 import { progressOf } from '../model/state';
 import { barredBy } from '../sidebar/health';
 import { useApp, useModel } from '../ui/context';
-import { moment, score } from '../ui/format';
+import { moment, score, spread } from '../ui/format';
 import { FoldBar, StateWord, WordButton } from '../ui/parts';
 import { progressWord } from '../ui/words';
 import { rank } from './scores';
@@ -79,7 +79,7 @@ export function Head({ submission }: { submission: Submission }): React.ReactEle
           <li key={name}>
             <small>{name.replace('_', ' ')}</small>
             <b>{score(mean)}</b>
-            {std !== null && std !== undefined && <small>± {std.toPrecision(2)}</small>}
+            {typeof std === 'number' && <small>± {spread(std, mean ?? 0)}</small>}
           </li>
         ))}
       </ul>

@@ -39,6 +39,13 @@ export function score(value: number | null | undefined): string {
   return Math.abs(value) < 1000 ? value.toPrecision(3) : count(Math.round(value));
 }
 
+/** The spread of a score, with as many decimals as its mean unless it is smaller than they show. */
+export function spread(std: number, mean: number): string {
+  const decimals = (score(mean).split('.')[1] ?? '').length;
+  const text = std.toFixed(decimals);
+  return Number(text) === 0 && std > 0 ? std.toPrecision(1) : text;
+}
+
 /** A moment, as the person's own language writes it; the date only when it is not today. */
 export function moment(seconds: number | null | undefined): string {
   if (!seconds) {
