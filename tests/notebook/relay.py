@@ -28,8 +28,8 @@ class Relay:
 
     def cut(self) -> None:
         """End all connections, and take no more."""
-        listener, self._listener = self._listener, None
         with self._lock:
+            listener, self._listener = self._listener, None
             ends, self._ends = self._ends, []
         for end in [*ends, *([listener] if listener else [])]:
             with contextlib.suppress(OSError):
@@ -43,6 +43,11 @@ class Relay:
                 far = socket.create_connection(("127.0.0.1", self._to))
                 with self._lock:
                     self._ends += [near, far]
+                    if self._listener is not listener:
+                        # Taken at the moment of the cut.
+                        near.close()
+                        far.close()
+                        return
                 for pair in ((near, far), (far, near)):
                     threading.Thread(target=self._pass, args=pair, daemon=True).start()
 
