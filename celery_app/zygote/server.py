@@ -174,7 +174,7 @@ class Server:
 
     def _try_fork(self, client: socket.socket | None = None) -> Fold | None:
         try:
-            return self._forks.fork()
+            fold = self._forks.fork()
         except OSError as error:
             self._spare_due = time.monotonic() + _RETRY_S
             print(f"datarun zygote: cannot make a fold's process: {error}", file=sys.stderr)
@@ -182,6 +182,9 @@ class Server:
                 with contextlib.suppress(OSError):
                     wire.send(client, {"error": str(error)})
             return None
+        with contextlib.suppress(OSError):
+            wire.rehearse()
+        return fold
 
     def _reap(self) -> bool:
         """Take leave of what has ended; says whether a fold was among it."""

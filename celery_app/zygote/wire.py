@@ -62,3 +62,17 @@ def peer_uid(connection: socket.socket) -> int:
     data = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
     uid: int = struct.unpack("3i", data)[1]
     return uid
+
+
+def rehearse() -> None:
+    """Send and receive once, to nobody.
+
+    After a fork, what a process writes to first is copied, page by page: done now, nobody waits
+    for it when a message comes.
+    """
+    here, there = pair()
+    with here, there:
+        send(here, {"a": [1, None, {"b": "c"}]}, [there.fileno()])
+        peer_uid(there)
+        for descriptor in receive(there)[1]:
+            os.close(descriptor)
