@@ -65,6 +65,11 @@ class Group:
             return stat.get("anon", 0) + stat.get("shmem", 0)
         return stat.get("rss", 0) + stat.get("shmem", 0) + stat.get("swap", 0)
 
+    @property
+    def measures_peak(self) -> bool:
+        """Whether `peak` is exact: the kernel can forget an earlier one."""
+        return not self.unified or self._peak is not None
+
     def restart_peak(self) -> None:
         """Forget the highest usage so far."""
         folder = self.folders.get("memory")

@@ -190,8 +190,10 @@ class Keeper:
             self._signal(signal.SIGXCPU)
         elif now >= self._next_sample:
             used = self._meter.sample()
-            # A fold of an hour need not be looked at twenty times a second.
-            pace = 1 if now - self._started < 10 else 4
+            # A fold of an hour need not be looked at twenty times a second, and none that the
+            # kernel itself limits and measures.
+            exact = self._group is not None and self._group.measures_peak
+            pace = 1 if now - self._started < 10 and not exact else 4
             self._next_sample = now + _SAMPLE_S * pace
             killed = self._group is not None and self._group.oom_kills() > 0
             if killed or used > limits.memory_mb * _MB + _MEMORY_SLACK:
