@@ -1,4 +1,7 @@
-"""Ten folds of a random forest on two slots, against joblib with two loky workers."""
+"""Ten folds of a random forest on two slots, against joblib with two loky workers.
+
+``python benchmarks/joblib_ratio.py [rounds] [trees]``; without more, scikit-learn's own 100 trees.
+"""
 
 from __future__ import annotations
 
@@ -14,13 +17,14 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.model_selection import KFold
 
 ROWS, COLUMNS, FOLDS = 20_000, 40, 10
-CODE = """
+TREES = int(sys.argv[2]) if len(sys.argv) > 2 else 100
+CODE = f"""
 from sklearn.ensemble import RandomForestClassifier
 
 
 class Classifier:
     def __init__(self):
-        self.forest = RandomForestClassifier(n_estimators=30, random_state=0)
+        self.forest = RandomForestClassifier(n_estimators={TREES}, random_state=0)
 
     def fit(self, X, y):
         self.forest.fit(X, y)
@@ -32,14 +36,14 @@ class Classifier:
 
 def by_hand(X: np.ndarray, y: np.ndarray, X_test: np.ndarray, train: np.ndarray) -> np.ndarray:
     """Do what a fold does."""
-    forest = RandomForestClassifier(n_estimators=30, random_state=0).fit(X[train], y[train])
+    forest = RandomForestClassifier(n_estimators=TREES, random_state=0).fit(X[train], y[train])
     forest.predict_proba(X)
     return forest.predict_proba(X_test)
 
 
 def main() -> None:
     """Print the figures; both take turns, since the machine may become slower or faster."""
-    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 4
+    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 2
     X, y = make_classification(ROWS + 2000, COLUMNS, n_informative=10, random_state=0)
     frame = pd.DataFrame(X, columns=[f"x{k}" for k in range(COLUMNS)]).assign(y=y)
     splits = list(KFold(FOLDS).split(X[:ROWS]))
