@@ -1,26 +1,6 @@
 /** A notebook: cells that submit, and views that live without any further cell. */
 import { CONTEXT, expect, test } from './fixtures';
-import { GOOD, irisCsv, SLOW } from './samples';
-
-function notebook(cells: readonly string[]): object {
-  return {
-    type: 'notebook',
-    format: 'json',
-    content: {
-      nbformat: 4,
-      nbformat_minor: 5,
-      metadata: { kernelspec: { name: 'python3', display_name: 'Python 3' } },
-      cells: cells.map((source, n) => ({
-        id: `cell-${n}`,
-        cell_type: 'code',
-        execution_count: null,
-        metadata: {},
-        outputs: [],
-        source
-      }))
-    }
-  };
-}
+import { GOOD, irisCsv, notebook, SLOW } from './samples';
 
 /** Where the same notebook can be opened. */
 const PLACES = {

@@ -55,3 +55,24 @@ class Classifier:
     def predict_proba(self, X):
         return X
 `;
+
+/** A notebook as the contents API takes it. */
+export function notebook(cells: readonly string[]): object {
+  return {
+    type: 'notebook',
+    format: 'json',
+    content: {
+      nbformat: 4,
+      nbformat_minor: 5,
+      metadata: { kernelspec: { name: 'python3', display_name: 'Python 3' } },
+      cells: cells.map((source, n) => ({
+        id: `cell-${n}`,
+        cell_type: 'code',
+        execution_count: null,
+        metadata: {},
+        outputs: [],
+        source
+      }))
+    }
+  };
+}

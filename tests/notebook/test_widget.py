@@ -155,7 +155,7 @@ def test_a_view_misses_nothing_while_the_connection_is_lost(
         until(lambda: "training" in view._table.value)
         relay.cut()
         until(lambda: "cannot be reached" in view._note.value)
-        direct.wait(submission.id, 120)
+        direct.wait(direct.submissions.get(submission.id), 120)
         assert "3 tested" not in view._summary.value
         relay.mend()
         until(lambda: view._bar.bar_style == "success")
