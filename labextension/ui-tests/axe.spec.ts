@@ -42,6 +42,8 @@ test('axe finds nothing in any view', async ({ lab, page, server }) => {
   await lab.panel.getByRole('searchbox').fill('no such thing');
   await expect(lab.panel.getByText('No submission is like that.')).toBeVisible();
   await lab.expectAccessible('nothing found');
+  await lab.panel.getByRole('button', { name: 'Show all' }).click();
+  await expect(lab.submission(good)).toBeVisible();
 });
 
 test('axe finds nothing while the server is away', async ({ lab: first, server }) => {
