@@ -7,14 +7,17 @@ and its own folders in it. What is not named here cannot be seen.
 
 from __future__ import annotations
 
+import errno
 import os
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping
 
 from celery_app.sandbox import libc
 from celery_app.sandbox.layout import BASE, DEVICES, ETC_FILES, FOLD, HOST, system_paths
 
 _OWN = (FOLD, "/tmp", "/dev/shm")
 _INODE_BYTES = 16 * 1024
+_TRIES, _PAUSE_S = 200, 0.001
 _STREAMS = {"fd": "fd", "stdin": "fd/0", "stdout": "fd/1", "stderr": "fd/2"}
 
 
@@ -38,7 +41,9 @@ def make_root(base: str, room: str, size: int) -> None:
 
     The former root stays at `HOST` until `furnish` takes it away.
     """
-    libc.mount("fold", room, "tmpfs", libc.MS_NOSUID | libc.MS_NODEV, f"mode=755,{_size(size)}")
+    # Without times of access: noting one makes the mount busy while `furnish` seals it.
+    flags = libc.MS_NOSUID | libc.MS_NODEV | libc.MS_NOATIME
+    libc.mount("fold", room, "tmpfs", flags, f"mode=755,{_size(size)}")
     for folder in (BASE, HOST, "/proc", "/dev", "/dev/shm", "/tmp", FOLD):
         os.mkdir(room + folder)
     for own in _OWN:
@@ -71,11 +76,23 @@ def furnish(size: int, readonly: Mapping[str, str], writable: Mapping[str, str])
     for inside, outside in writable.items():
         _show(f"{HOST}{outside}", inside, flags=libc.MS_NOSUID | libc.MS_NODEV)
     libc.detach(HOST)
-    libc.mount(
-        "",
-        "/",
-        flags=libc.MS_REMOUNT | libc.MS_BIND | libc.MS_RDONLY | libc.MS_NOSUID | libc.MS_NODEV,
-    )
+    flags = libc.MS_REMOUNT | libc.MS_BIND | libc.MS_RDONLY | libc.MS_NOSUID | libc.MS_NODEV
+    _once_idle(lambda: libc.mount("", "/", flags=flags))
+
+
+def _once_idle(seal: Callable[[], None]) -> None:
+    """Make a mount read-only when nobody is just writing: the fold's process looks around already.
+
+    Raises OSError if it stays busy.
+    """
+    for _ in range(_TRIES):
+        try:
+            return seal()
+        except OSError as error:
+            if error.errno != errno.EBUSY:
+                raise
+        time.sleep(_PAUSE_S)
+    return seal()
 
 
 def _size(size: int) -> str:
@@ -95,4 +112,4 @@ def _show(
         os.makedirs(os.path.dirname(target), exist_ok=True)
         os.close(os.open(target, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o644))
     libc.bind(source, target)
-    libc.read_only(target, flags=flags)
+    _once_idle(lambda: libc.read_only(target, flags=flags))

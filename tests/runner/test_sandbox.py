@@ -15,7 +15,7 @@ import pytest
 
 from celery_app.canary import run_canary
 from celery_app.logs import LogKeeper, clean
-from celery_app.sandbox import cgroup, landlock, layout, libc, seccomp
+from celery_app.sandbox import cgroup, landlock, layout, libc, mounts, seccomp
 from celery_app.zygote import wire
 from celery_app.zygote.client import Zygote
 from celery_app.zygote.folders import folder_bytes, remove_tree
@@ -170,6 +170,24 @@ def test_control_group_where_the_runner_may_make_one() -> None:
     assert group.remove()
     parent.remove()
     assert not any(os.path.exists(folder) for folder in parent.folders.values())
+
+
+def test_a_mount_is_sealed_once_nobody_writes_to_it() -> None:
+    tries: list[int] = []
+
+    def seal(number: int, busy: int) -> None:
+        tries.append(number)
+        if len(tries) <= busy:
+            raise OSError(number, os.strerror(number))
+
+    mounts._once_idle(lambda: seal(errno.EBUSY, busy=3))
+    assert tries == [errno.EBUSY] * 4
+    with pytest.raises(PermissionError):
+        mounts._once_idle(lambda: seal(errno.EPERM, busy=99))
+    assert len(tries) == 5
+    tries.clear()
+    with pytest.raises(OSError, match="busy"):
+        mounts._once_idle(lambda: seal(errno.EBUSY, busy=10_000))
 
 
 # -- frames
