@@ -42,12 +42,12 @@ class Relay:
                 near, _ = listener.accept()
                 far = socket.create_connection(("127.0.0.1", self._to))
                 with self._lock:
-                    self._ends += [near, far]
                     if self._listener is not listener:
                         # Taken at the moment of the cut.
                         near.close()
                         far.close()
                         return
+                    self._ends += [near, far]
                 for pair in ((near, far), (far, near)):
                     threading.Thread(target=self._pass, args=pair, daemon=True).start()
 

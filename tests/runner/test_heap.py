@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 SCRIPT = """
-import gc, os, re
+import gc, os
 from celery_app.zygote import heap
 
 def small_objects():
@@ -31,7 +31,6 @@ def use():
     assert older[-1]["name"] == "199999"
     older.clear()
     kept.clear()
-    del older[:], kept[:]
     gc.unfreeze()
     gc.collect()
     assert len(small_objects()) == 200_000
