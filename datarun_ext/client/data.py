@@ -41,6 +41,16 @@ class Stage(StrEnum):
     ERROR = "ERROR"
 
 
+class Standing(StrEnum):
+    """Where a submission stands, taking its folds together."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
 class Priority(StrEnum):
     """Which queue a fold goes to."""
 

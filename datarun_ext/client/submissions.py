@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Literal
 
 from datarun_ext.client.codec import Files, pack, pack_indices, read_files
-from datarun_ext.client.data import Dataset, Priority, Submission
+from datarun_ext.client.data import Dataset, Priority, Standing, Submission
 from datarun_ext.client.datasets import Datasets, LimitsLike, ident, limits_body
 from datarun_ext.client.transport import Transport, parse
 from datarun_ext.client.values import CrossValidation
@@ -92,15 +92,22 @@ class Submissions:
         text: str | None = None,
         dataset: Dataset | int | None = None,
         owner: str | None = None,
+        standing: Standing | str | None = None,
         limit: int | None = None,
     ) -> list[Submission]:
         """Return the submissions, oldest first.
 
         Each word of `text` must be in the name, the dataset's name, the owner or ``#id``.
+        `standing` is where the folds stand, taken together, such as ``"failed"``.
         """
         raw_data = None if dataset is None else ident(dataset)
         pages = self._transport.pages(
-            "runapp/submission/", limit=limit, raw_data=raw_data, text=text, owner=owner
+            "runapp/submission/",
+            limit=limit,
+            raw_data=raw_data,
+            text=text,
+            owner=owner,
+            standing=None if standing is None else str(standing),
         )
         return [parse(Submission, answer) for answer in pages]
 

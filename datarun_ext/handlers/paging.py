@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from datarun_ext.models import State
 from datarun_ext.schemas.bodies import ID_MAX
+from datarun_ext.services.standing import Standing
 
 T = TypeVar("T")
 
@@ -27,6 +28,7 @@ class Page(BaseModel):
     submission: Annotated[int, Field(ge=0, le=ID_MAX)] | None = None
     text: Annotated[str, Field(max_length=200)] = ""
     owner: Annotated[str, Field(max_length=200)] | None = None
+    standing: Standing | None = None
 
     @property
     def newest_first(self) -> bool:

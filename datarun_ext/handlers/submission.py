@@ -32,6 +32,7 @@ class SubmissionList(DatarunHandler):
             raw_data_id=page.raw_data,
             owner=page.owner,
             text=page.text,
+            standing=page.standing,
             limit=page.asked,
             cursor=page.cursor,
             newest_first=page.newest_first,

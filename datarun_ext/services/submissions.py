@@ -17,6 +17,7 @@ from datarun_ext.services.announce import deleted_event, submission_event
 from datarun_ext.services.database import Database
 from datarun_ext.services.files import remove_folders
 from datarun_ext.services.principal import Principal
+from datarun_ext.services.standing import Standing, stands
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,7 @@ class Submissions:
         raw_data_id: int | None = None,
         owner: str | None = None,
         text: str = "",
+        standing: Standing | None = None,
         limit: int | None = None,
         cursor: int | None = None,
         newest_first: bool = False,
@@ -65,6 +67,7 @@ class Submissions:
             raw_data_id=raw_data_id,
             owner=owner,
             text=text,
+            standing=standing,
             limit=limit,
             cursor=cursor,
             newest_first=newest_first,
@@ -123,6 +126,7 @@ def _list(
     raw_data_id: int | None,
     owner: str | None,
     text: str,
+    standing: Standing | None,
     limit: int | None,
     cursor: int | None,
     newest_first: bool,
@@ -131,6 +135,8 @@ def _list(
     query = select(Submission).options(selectinload(Submission.files))
     for word in text.split():
         query = query.where(_has(word))
+    if standing is not None:
+        query = query.where(stands(standing))
     if owner is not None:
         query = query.where(Submission.owner == owner)
     if not who.is_superuser:

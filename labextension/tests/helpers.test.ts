@@ -166,7 +166,7 @@ describe('the list of submissions', () => {
   it('is filtered by words, state, dataset and owner', () => {
     expect(ids({ text: 'WINE bob' })).toEqual([2]);
     expect(ids({ text: '#3' })).toEqual([3]);
-    expect(ids({ progress: 'done' })).toEqual([2]);
+    expect(ids({ standing: 'done' })).toEqual([2]);
     expect(ids({ dataset: 1 })).toEqual([3, 1]);
     expect(ids({ onlyMine: true })).toEqual([3, 1]);
   });

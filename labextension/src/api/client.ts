@@ -10,6 +10,7 @@ import type {
   Preview,
   Priority,
   Runner,
+  Standing,
   Submission,
   Upload,
   User
@@ -87,6 +88,7 @@ export class Api {
     cursor?: string;
     text?: string;
     owner?: string;
+    standing?: Standing;
     raw_data?: number;
   }): Promise<IPage<Submission>> {
     return this._page(withQuery('submission/', { ...query, order: '-id' }));

@@ -648,6 +648,11 @@ export interface components {
      */
     State: 'TODO' | 'TRAINED' | 'VALIDATED' | 'TESTED' | 'ERROR';
     /**
+     * @description Of a submission: waiting until a runner begins with one of its folds, running until all have ended, then done; failed if one ended by a fault; cancelled if all that are not tested were cancelled.
+     * @enum {string}
+     */
+    Standing: 'waiting' | 'running' | 'done' | 'failed' | 'cancelled';
+    /**
      * @description Finer than the state, whose TODO hides four waits: WAITING for the dataset's split, QUEUED in the database,
      *     DISPATCHED to a runner's queue, RUNNING.
      * @enum {string}
@@ -1253,6 +1258,8 @@ export interface components {
     text: string;
     /** @description Only of this user. */
     owner: string;
+    /** @description Only those whose folds, taken together, stand like this. */
+    standing: components['schemas']['Standing'];
     /** @description Only of this submission. */
     submission: number;
   };
@@ -1785,6 +1792,8 @@ export interface operations {
         text?: components['parameters']['text'];
         /** @description Only of this user. */
         owner?: components['parameters']['owner'];
+        /** @description Only those whose folds, taken together, stand like this. */
+        standing?: components['parameters']['standing'];
         /** @description Only of this dataset. */
         raw_data?: components['parameters']['raw_data'];
         /** @description At most so many; without it, all. */

@@ -7,6 +7,7 @@ import type { components } from './schema';
 type Schemas = components['schemas'];
 
 export type FoldState = Schemas['State'];
+export type Standing = Schemas['Standing'];
 export type Stage = Schemas['Stage'];
 export type Reason = NonNullable<Schemas['Reason']>;
 export type Priority = 'L' | 'H';

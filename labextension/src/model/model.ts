@@ -2,7 +2,7 @@ import type { IDisposable } from '@lumino/disposable';
 import { Signal, type ISignal } from '@lumino/signaling';
 import type { Api } from '../api/client';
 import { asApiError } from '../api/errors';
-import type { ILogText, ServerMessage, Submission } from '../api/types';
+import type { ILogText, ServerMessage, Standing, Submission } from '../api/types';
 import { Link, type ISocket } from './link';
 import type { IState } from './state';
 import { Store, type Schedule } from './store';
@@ -123,6 +123,7 @@ export class Model implements IDisposable {
   async search(query: {
     text: string;
     dataset: number | null;
+    standing: Standing | '';
     owner?: string;
     cursor?: string;
   }): Promise<string | null> {
@@ -131,6 +132,7 @@ export class Model implements IDisposable {
       cursor: query.cursor,
       text: query.text || undefined,
       owner: query.owner,
+      standing: query.standing || undefined,
       raw_data: query.dataset ?? undefined
     });
     items.forEach(submission => this.store.take({ type: 'submission', submission }));

@@ -1,13 +1,13 @@
-import type { Submission } from '../api/types';
+import type { Standing, Submission } from '../api/types';
 import { goodness } from '../submission/scores';
-import { progressOf, type IProgress, type IState, type Progress } from './state';
+import { progressOf, type IProgress, type IState } from './state';
 
 export type SortBy = 'newest' | 'oldest' | 'name' | 'score';
 
 /** Which submissions a person wants to see, and in which order. */
 export interface IFilter {
   text: string;
-  progress: Progress | '';
+  standing: Standing | '';
   dataset: number | null;
   onlyMine: boolean;
   sort: SortBy;
@@ -15,7 +15,7 @@ export interface IFilter {
 
 export const NO_FILTER: IFilter = {
   text: '',
-  progress: '',
+  standing: '',
   dataset: null,
   onlyMine: false,
   sort: 'newest'
@@ -55,7 +55,7 @@ export function selectSubmissions(state: IState, filter: IFilter): IRow[] {
       }
     }
     const progress = progressOf(state, submission);
-    if (filter.progress === '' || filter.progress === progress.word) {
+    if (filter.standing === '' || filter.standing === progress.word) {
       rows.push({ submission, progress, dataset });
     }
   }

@@ -6,6 +6,7 @@ import type {
   FoldState,
   Health,
   Runner,
+  Standing,
   Submission,
   User
 } from '../api/types';
@@ -93,11 +94,11 @@ export function countsOf(state: IState, submission: Submission): Readonly<Counts
   return tally && tally.known >= submission.n_folds ? tally.counts : submission.counts;
 }
 
-/** What a person wants to know first of a submission. */
-export type Progress = 'waiting' | 'running' | 'done' | 'failed' | 'cancelled' | 'empty';
+/** What a person wants to know first of a submission; `empty`: it has no folds. */
+export type Word = Standing | 'empty';
 
 export interface IProgress {
-  word: Progress;
+  word: Word;
   total: number;
   ended: number;
   failed: number;
@@ -111,7 +112,7 @@ export function progressOf(state: IState, submission: Submission): IProgress {
   const failed = counts.ERROR ?? 0;
   const ended = (counts.TESTED ?? 0) + failed;
   const underway = (counts.TRAINED ?? 0) + (counts.VALIDATED ?? 0);
-  let word: Progress = 'running';
+  let word: Word = 'running';
   if (total === 0) {
     word = 'empty';
   } else if (ended === total) {

@@ -1,6 +1,6 @@
 import * as React from 'react';
+import type { Standing } from '../api/types';
 import type { IFilter, SortBy } from '../model/select';
-import type { Progress } from '../model/state';
 import { useApp, useChoices, useModel } from '../ui/context';
 
 /** What narrows the submissions down, and puts them in order. */
@@ -25,8 +25,8 @@ export function Filters(props: {
       <select
         className="jp-mod-styled"
         aria-label={trans.__('State')}
-        value={filter.progress}
-        onChange={event => onChange({ ...filter, progress: event.target.value as Progress | '' })}
+        value={filter.standing}
+        onChange={event => onChange({ ...filter, standing: event.target.value as Standing | '' })}
       >
         <option value="">{trans.__('Any state')}</option>
         <option value="waiting">{trans.__('Waiting')}</option>

@@ -23,10 +23,19 @@ export function useOlder(filter: IFilter): IOlder {
   const state = useModel();
   const owner = filter.onlyMine ? state.user?.name : undefined;
   const query = React.useMemo(
-    () => ({ text: filter.text.trim(), dataset: filter.dataset, owner }),
-    [filter.text, filter.dataset, owner]
+    () => ({
+      text: filter.text.trim(),
+      dataset: filter.dataset,
+      standing: filter.standing,
+      owner
+    }),
+    [filter.text, filter.dataset, filter.standing, owner]
   );
-  const narrowed = query.text !== '' || query.dataset !== null || query.owner !== undefined;
+  const narrowed =
+    query.text !== '' ||
+    query.dataset !== null ||
+    query.standing !== '' ||
+    query.owner !== undefined;
   const partial = state.moreSubmissions !== null;
   // Of an answer to an earlier query nothing is shown but what it has brought.
   const [found, setFound] = React.useState<{ query: object; next: string | null } | null>(null);

@@ -208,6 +208,11 @@ export function Submissions(): React.ReactElement {
           />
         ))}
       </ul>
+      {older.more && filter.sort !== 'newest' && (
+        <p className="jp-Datarun-hint">
+          {trans.__('In order: the %1 submissions that are loaded.', rows.length)}
+        </p>
+      )}
       {older.more && (
         <WordButton
           label={older.busy ? trans.__('Fetching…') : trans.__('Show older submissions')}

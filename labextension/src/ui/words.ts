@@ -1,6 +1,6 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
 import type { Fold, Reason, Runner } from '../api/types';
-import type { Progress } from '../model/state';
+import type { Word } from '../model/state';
 
 /** How a state is drawn: a mark with a colour, always beside a word. */
 export type Mark = 'wait' | 'run' | 'good' | 'bad' | 'off';
@@ -35,7 +35,7 @@ export function stageWord(fold: Fold, trans: TranslationBundle): IWord {
 }
 
 /** A submission's progress in a word. */
-export function progressWord(progress: Progress, trans: TranslationBundle): IWord {
+export function progressWord(progress: Word, trans: TranslationBundle): IWord {
   switch (progress) {
     case 'empty':
       return { mark: 'wait', word: trans.__('No folds yet') };
