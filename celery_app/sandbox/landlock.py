@@ -41,54 +41,64 @@ def abi() -> int:
         return 0
 
 
-def restrict(
-    version: int,
-    *,
-    readable: Iterable[str],
-    writable: Iterable[str],
-    shared: Iterable[str] = (),
-) -> None:
-    """Allow the calling process to read and to write below the given paths only; no TCP.
+class Rules:
+    """What the calling process will be allowed to do: nothing at first, and no TCP.
 
     Parameters
     ----------
     version : int
         What `abi` said.
-    readable, writable : iterable of str
-        Files and folders; what does not exist is left out.
-    shared : iterable of str
-        Folders in which files may be made and opened by name, but not listed.
     """
-    handled = _FS_BY_ABI.get(version, _FS_NEWEST)
-    attributes = struct.pack(
-        "=QQQ", handled, _NET if version >= 4 else 0, _SCOPE if version >= 6 else 0
-    )
-    size = 24 if version >= 6 else 16 if version >= 4 else 8
-    ruleset = libc.syscall(
-        "landlock_create_ruleset",
-        libc.SYS_LANDLOCK_CREATE_RULESET,
-        ctypes.c_char_p(attributes),
-        ctypes.c_size_t(size),
-        ctypes.c_uint32(0),
-    )
-    everything = handled & ~_MAKE_SPECIAL & ~_IOCTL_DEV
-    try:
+
+    def __init__(self, version: int) -> None:
+        self._handled = _FS_BY_ABI.get(version, _FS_NEWEST)
+        attributes = struct.pack(
+            "=QQQ", self._handled, _NET if version >= 4 else 0, _SCOPE if version >= 6 else 0
+        )
+        size = 24 if version >= 6 else 16 if version >= 4 else 8
+        self._ruleset = libc.syscall(
+            "landlock_create_ruleset",
+            libc.SYS_LANDLOCK_CREATE_RULESET,
+            ctypes.c_char_p(attributes),
+            ctypes.c_size_t(size),
+            ctypes.c_uint32(0),
+        )
+
+    def allow(
+        self,
+        *,
+        readable: Iterable[str] = (),
+        writable: Iterable[str] = (),
+        shared: Iterable[str] = (),
+    ) -> None:
+        """Allow to read, and to write, below these paths.
+
+        Parameters
+        ----------
+        readable, writable : iterable of str
+            Files and folders; what does not exist is left out.
+        shared : iterable of str
+            Folders in which files may be made and opened by name, but not listed.
+        """
+        everything = self._handled & ~_MAKE_SPECIAL & ~_IOCTL_DEV
         for paths, rights in (
             (readable, READ),
             (writable, everything),
             (shared, everything & ~_READ_DIR & ~_EXECUTE),
         ):
             for path in paths:
-                _allow(ruleset, path, rights & handled)
+                _allow(self._ruleset, path, rights & self._handled)
+
+    def restrict(self) -> None:
+        """Put the rules on the calling process, for good."""
         libc.prctl(libc.PR_SET_NO_NEW_PRIVS, 1)
         libc.syscall(
             "landlock_restrict_self",
             libc.SYS_LANDLOCK_RESTRICT_SELF,
-            ctypes.c_int(ruleset),
+            ctypes.c_int(self._ruleset),
             ctypes.c_uint32(0),
         )
-    finally:
-        os.close(ruleset)
+        os.close(self._ruleset)
 
 
 def _allow(ruleset: int, path: str, rights: int) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
-from dataclasses import dataclass
+from collections.abc import Iterable
 
 from celery_app.sandbox import landlock, libc, seccomp
 from celery_app.sandbox.layout import FOLD_UID
@@ -54,52 +54,63 @@ def become_user(uid: int | None) -> None:
     libc.prctl(libc.PR_SET_DUMPABLE, 1)
 
 
-def prepare(filter_program: bytes | None) -> None:
-    """Give up what no order asks for, while nobody waits yet."""
-    for kind, value in (
-        (resource.RLIMIT_NOFILE, _FILES),
-        (resource.RLIMIT_CORE, 0),
-        (resource.RLIMIT_MEMLOCK, 0),
-        (resource.RLIMIT_MSGQUEUE, 0),
-    ):
-        _limit(kind, value)
-    with open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:
-        file.write("1000")
-    if filter_program is not None:
-        libc.prctl(libc.PR_SET_NO_NEW_PRIVS, 1)
-        seccomp.install(filter_program)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Lock:
-    """Everything that `apply` needs to know."""
+    """What a process and all that it will start may do from `apply` on.
 
-    memory: int
-    """Bytes."""
-    disk: int
-    processes: int
-    """Processes and threads, counted in the fold's own namespace or as all of the user's."""
-    landlock_abi: int
-    readable: tuple[str, ...]
-    writable: tuple[str, ...]
-    shared: tuple[str, ...]
+    Made before there is an order, with what no order asks for: nobody waits for that.
 
+    Parameters
+    ----------
+    filter_program : bytes, optional
+        The filter of system calls.
+    landlock_abi : int
+        The kernel's version of Landlock; 0 where it is not used.
+    """
 
-def apply(lock: Lock) -> None:
-    """Limit the calling process and all that it will start."""
-    for kind, value in (
-        (resource.RLIMIT_DATA, _data_bytes() + lock.memory),
-        (resource.RLIMIT_FSIZE, lock.disk),
-        (resource.RLIMIT_NPROC, lock.processes),
-    ):
-        _limit(kind, value)
-    if lock.landlock_abi:
-        landlock.restrict(
-            lock.landlock_abi,
-            readable=lock.readable,
-            writable=lock.writable,
-            shared=lock.shared,
-        )
+    def __init__(self, filter_program: bytes | None, landlock_abi: int) -> None:
+        for kind, value in (
+            (resource.RLIMIT_NOFILE, _FILES),
+            (resource.RLIMIT_CORE, 0),
+            (resource.RLIMIT_MEMLOCK, 0),
+            (resource.RLIMIT_MSGQUEUE, 0),
+        ):
+            _limit(kind, value)
+        with open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:
+            file.write("1000")
+        if filter_program is not None:
+            libc.prctl(libc.PR_SET_NO_NEW_PRIVS, 1)
+            seccomp.install(filter_program)
+        self._rules = landlock.Rules(landlock_abi) if landlock_abi else None
+
+    def allow(
+        self,
+        *,
+        readable: Iterable[str] = (),
+        writable: Iterable[str] = (),
+        shared: Iterable[str] = (),
+    ) -> None:
+        """Allow to use these paths: see `landlock.Rules.allow`."""
+        if self._rules is not None:
+            self._rules.allow(readable=readable, writable=writable, shared=shared)
+
+    def apply(self, *, memory: int, disk: int, processes: int) -> None:
+        """Lock the calling process.
+
+        Parameters
+        ----------
+        memory, disk : int
+            Bytes, beyond what it has; bytes of one file.
+        processes : int
+            Processes and threads, counted in the fold's own namespace or as all of the user's.
+        """
+        for kind, value in (
+            (resource.RLIMIT_DATA, _data_bytes() + memory),
+            (resource.RLIMIT_FSIZE, disk),
+            (resource.RLIMIT_NPROC, processes),
+        ):
+            _limit(kind, value)
+        if self._rules is not None:
+            self._rules.restrict()
 
 
 def stack_room(threads: int) -> int:

@@ -150,9 +150,7 @@ class Zygote:
             try:
                 self._report_signs(keeper, on_sign)
             finally:
-                if not keeper.over:
-                    keeper.cancel()
-                thread.join()
+                keeper.leave()
         if keeper.error is not None:
             raise keeper.error
         assert keeper.verdict is not None
@@ -174,9 +172,6 @@ class Zygote:
                 sign = keeper.sign()
             last = time.monotonic()
             if not on_sign(sign):
-                keeper.cancel()
-                with keeper.changed:
-                    keeper.changed.wait_for(lambda: keeper.over)
                 return
 
     def _ask(self) -> tuple[socket.socket, dict[str, Any], list[int]]:

@@ -17,6 +17,7 @@ from celery_app.zygote.settings import FULL, LANDLOCK, Settings
 
 _SLOW_S = 10.0
 _FAILED = 70
+_SINKS = ("/dev/null", "/dev/zero")
 
 
 @dataclass(slots=True)
@@ -202,30 +203,22 @@ class Forks:
         # Changing the user has cleared it. Should the zygote die before, the order never comes.
         libc.prctl(libc.PR_SET_PDEATHSIG, signal.SIGKILL)
         inside.prepare(home)
-        lockdown.prepare(self._filter)
-        order = inside.receive_order()
-        inside.run(order, self._limit_threads, self._lock(order, home))
-
-    def _lock(self, order: dict[str, Any], home: str) -> lockdown.Lock:
-        outputs = [order["paths"][path] for path in order["writable"]]
-        most = order["processes"]
+        lock = lockdown.Lock(self._filter, self._abi)
         if self.full:
-            readable = ["/"]
-            writable = [layout.FOLD, "/tmp", "/dev/shm"]
-            shared = []
+            lock.allow(readable=("/",), writable=(layout.FOLD, "/tmp", "/dev/shm", *_SINKS))
         else:
-            readable = [*self._readable, *(order["paths"][path] for path in order["readonly"])]
-            writable = [home]
-            shared = ["/dev/shm"]
+            lock.allow(readable=self._readable, writable=(home, *_SINKS), shared=("/dev/shm",))
+        inside.rehearse()
+        order = inside.receive_order()
+        inside.run(order, self._limit_threads, lambda: self._apply(lock, order))
+
+    def _apply(self, lock: lockdown.Lock, order: dict[str, Any]) -> None:
+        lock.allow(writable=[order["paths"][path] for path in order["writable"]])
+        most = order["processes"]
+        if not self.full:
+            lock.allow(readable=[order["paths"][path] for path in order["readonly"]])
             if os.geteuid() != 0:
                 # The kernel counts all processes of the user; of root it counts none.
                 most += lockdown.user_tasks(os.geteuid())
-        return lockdown.Lock(
-            memory=order["memory"] + lockdown.stack_room(order["threads"]),
-            disk=order["disk"],
-            processes=most,
-            landlock_abi=self._abi,
-            readable=tuple(readable),
-            writable=(*writable, "/dev/null", "/dev/zero", *outputs),
-            shared=tuple(shared),
-        )
+        memory = order["memory"] + lockdown.stack_room(order["threads"])
+        lock.apply(memory=memory, disk=order["disk"], processes=most)

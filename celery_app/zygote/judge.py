@@ -6,13 +6,14 @@ import errno
 import os
 import re
 import signal
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from celery_app.execution import Order
+from celery_app.execution import Order, Output, Verdict
 from celery_app.logs import clean
 from celery_app.zygote.orders import code_folders
-from datarun_ext.protocol import Phase, Reason, UserLine
+from datarun_ext.protocol import Measure, Phase, Reason, UserLine
 
 _DISK = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
 _DUMPED = re.compile(r'File "([^"\n]+)", line (\d+)')
@@ -118,6 +119,35 @@ def by_status(status: int, faults: str, order: Order, phase: Phase | None) -> En
         reason=Reason.CRASHED,
         detail=f"The submission's process crashed with {name}{during}{where}{hint}.",
         user_line=line,
+    )
+
+
+def verdict(
+    ending: Ending | None,
+    *,
+    phase: Phase | None,
+    log: str,
+    faults: str,
+    measures: Mapping[Phase, Measure],
+    outputs: tuple[Output, ...],
+) -> Verdict:
+    """Add to an ending what was printed, measured and handed over; None: it ended well.
+
+    Where the process did not say where it was, what the fault handler wrote joins the log.
+    """
+    if ending is None:
+        return Verdict(reason=None, log=log, measures=measures, outputs=outputs)
+    if ending.reason in (Reason.CRASHED, Reason.HARD_TIMEOUT) and (dump := trim_dump(faults)):
+        log += ("" if log.endswith("\n") or not log else "\n") + dump
+    return Verdict(
+        reason=ending.reason,
+        phase=phase,
+        detail=ending.detail,
+        traceback=ending.traceback,
+        user_line=ending.user_line,
+        log=log,
+        measures=measures,
+        outputs=outputs,
     )
 
 

@@ -14,13 +14,13 @@ import threading
 import time
 from typing import Any
 
-from celery_app.execution import Order, Output, Sign, Verdict
+from celery_app.execution import Order, Sign, Verdict
 from celery_app.measure import Meter
 from celery_app.sandbox.cgroup import Group
 from celery_app.zygote import endings, judge, orders, wire
 from celery_app.zygote.channels import Channels
-from celery_app.zygote.folders import folder_bytes
 from celery_app.zygote.frames import Corrupt, TooMuch
+from celery_app.zygote.limiter import MEMORY_SLACK, Limiter
 from celery_app.zygote.loop import Loop
 from celery_app.zygote.phases import Phases
 from datarun_ext.protocol import Reason
@@ -28,9 +28,8 @@ from datarun_ext.protocol import Reason
 _MB = 10**6
 _SET_UP_S = 30.0
 _END_S = 10.0
-_SAMPLE_S = 0.05
-_DISK_SAMPLE_S = 0.3
-_MEMORY_SLACK = 32 * _MB
+_BY_MEMORY = (Reason.CRASHED, Reason.USER_ERROR, Reason.NO_RESULT)
+"""How it looks from inside when the kernel has killed for lack of memory."""
 
 
 class Keeper:
@@ -55,12 +54,15 @@ class Keeper:
         self._wake: int | None = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._pidfd: int | None = None
         self._loop = Loop()
-        self._started: float | None = None
-        self._furnished = self._ready = False
-        self._soft_sent = False
+        self._limiter = Limiter(
+            order,
+            self._meter,
+            self._group,
+            home=None if self._full else self._home,
+            warn=self._send_soft_limit,
+        )
         self._phases = Phases(self._meter)
-        self._next_sample = self._next_disk = 0.0
-        self._finished = False
+        self._furnished = self._ready = self._started = self._finished = False
         self._ending: judge.Ending | None = None
         self._ended = False
         self._status: dict[str, Any] | None = None
@@ -70,11 +72,12 @@ class Keeper:
         self.verdict: Verdict | None = None
         self.error: BaseException | None = None
 
-    def cancel(self) -> None:
-        """End the run with reason CANCELLED; may be called from any thread."""
+    def leave(self) -> None:
+        """Wait for the verdict; a run that is not over ends with reason CANCELLED."""
         with self.changed:
-            if self._wake is not None:
+            if not self.over and self._wake is not None:
                 os.eventfd_write(self._wake, 1)
+            self.changed.wait_for(lambda: self.over)
 
     def sign(self) -> Sign:
         """Return what happened since the last call; hold `changed`."""
@@ -98,19 +101,23 @@ class Keeper:
             self.verdict = self._judge()
         except BaseException as error:
             self.error = error
-        finally:
-            self._close()
-            with self.changed:
-                self.over = True
-                self.changed.notify_all()
+        with self.changed:
+            self.over = True
+            self.changed.notify_all()
+        # Nobody waits for the rest of a run whose verdict is there.
+        self._close()
 
     # -- setting up ---------------------------------------------------------------------------
 
     def _begin(self) -> None:
         order, limits = self._order, self._order.limits
         self._deadline = time.monotonic() + _SET_UP_S
-        self._pidfd = os.pidfd_open(self._pid)
         self._outer = orders.outer_paths(order, private=self._full)
+        if self._init is not None:
+            # What takes longest begins first.
+            wire.send(self._init, orders.for_init(order, self._outer))
+            self._loop.watch(self._init.fileno(), self._on_init)
+        self._pidfd = os.pidfd_open(self._pid)
         self._channels.watch(self._loop, self._on_control)
         assert self._wake is not None
         self._loop.watch(self._wake, self._on_cancel)
@@ -121,17 +128,13 @@ class Keeper:
         )
         if self._init is None:
             self._furnished = True
+        if self._furnished or not order.writable:
+            # The process locks itself while init still mounts; only a place to be opened for
+            # writing must be there first.
             self._channels.send_order(self._message)
-        else:
-            self._loop.watch(self._init.fileno(), self._on_init)
-            wire.send(self._init, orders.for_init(order, self._outer))
-            if not order.writable:
-                # The process locks itself while init still mounts; only a place to be opened for
-                # writing must be there first.
-                self._channels.send_order(self._message)
         if self._group is not None:
             # The process is at work on its order, but does not start before `_go_when_ready`.
-            most = limits.memory_mb * _MB + _MEMORY_SLACK
+            most = limits.memory_mb * _MB + MEMORY_SLACK
             self._group.limit(memory=most, processes=limits.processes)
 
     def _on_init(self) -> None:
@@ -152,58 +155,17 @@ class Keeper:
     # -- the loop -----------------------------------------------------------------------------
 
     def _step(self) -> None:
-        now = time.monotonic()
-        wait = max(0.0, min(self._deadline, self._next_timer()) - now)
-        self._loop.turn(min(wait, 1.0))
+        running = self._started and not self._finished
+        due = self._limiter.due() if running else self._deadline
+        self._loop.turn(min(max(0.0, due - time.monotonic()), 1.0))
         now = time.monotonic()
         if self._finished:
-            if now >= self._deadline:
-                self._ended = True
-            return
-        if self._started is None:
+            self._ended = self._ended or now >= self._deadline
+        elif not self._started:
             if now >= self._deadline:
                 self._fail(f"the sandbox was not ready within {_SET_UP_S:g} s")
-            return
-        self._enforce(now)
-
-    def _next_timer(self) -> float:
-        if self._started is None or self._finished:
-            return self._deadline
-        if self._soft_sent:
-            return min(self._next_sample, self._deadline)
-        return min(self._next_sample, self._started + self._order.limits.soft_s)
-
-    def _enforce(self, now: float) -> None:
-        assert self._started is not None
-        limits = self._order.limits
-        if now >= self._deadline:
-            refused = self._group is not None and self._group.refused_processes() > 0
-            self._finish(
-                endings.processes(self._order)
-                if refused
-                else endings.hard_limit(
-                    self._order, self._channels.faults.text(), self._meter.processes
-                )
-            )
-        elif not self._soft_sent and now >= self._started + limits.soft_s:
-            self._soft_sent = True
-            self._signal(signal.SIGXCPU)
-        elif now >= self._next_sample:
-            used = self._meter.sample()
-            # A fold of an hour need not be looked at twenty times a second, and none that the
-            # kernel itself limits and measures.
-            exact = self._group is not None and self._group.measures_peak
-            pace = 1 if now - self._started < 10 and not exact else 4
-            self._next_sample = now + _SAMPLE_S * pace
-            killed = self._group is not None and self._group.oom_kills() > 0
-            if killed or used > limits.memory_mb * _MB + _MEMORY_SLACK:
-                self._finish(endings.memory(self._order))
-            elif self._meter.processes > limits.processes + 2:
-                self._finish(endings.processes(self._order))
-            elif not self._full and now >= self._next_disk:
-                self._next_disk = now + _DISK_SAMPLE_S
-                if folder_bytes(self._home, limits.disk_mb * _MB) > limits.disk_mb * _MB:
-                    self._finish(endings.disk(self._order))
+        elif (ending := self._limiter.look(now, self._channels.faults.text)) is not None:
+            self._finish(ending)
 
     def _on_cancel(self) -> None:
         self._disarm()
@@ -237,8 +199,10 @@ class Keeper:
     def _on_frame(self, kind: bytes, body: Any) -> None:
         if self._finished:
             return
-        if self._started is None:
+        if not self._started:
             if kind == wire.READY and not self._ready:
+                # It does nothing until it may go, so its figures can be taken already.
+                self._meter.start()
                 self._ready = True
                 self._go_when_ready()
                 return
@@ -252,7 +216,6 @@ class Keeper:
             self._channels.acknowledge()
         elif kind == wire.END:
             self._end_phase()
-            self._channels.acknowledge()
         elif kind == wire.ERROR:
             self._finish(judge.by_exception(body, self._order))
         elif kind == wire.DONE:
@@ -264,10 +227,8 @@ class Keeper:
     def _go_when_ready(self) -> None:
         if not (self._ready and self._furnished):
             return
-        self._meter.start()
-        self._started = time.monotonic()
-        self._deadline = self._started + self._order.limits.hard_s
-        self._next_sample = self._started + _SAMPLE_S
+        self._started = True
+        self._limiter.start(time.monotonic())
         self._channels.acknowledge()
 
     def _end_phase(self) -> None:
@@ -278,21 +239,22 @@ class Keeper:
 
     # -- the end ------------------------------------------------------------------------------
 
-    def _signal(self, number: int) -> None:
+    def _send_soft_limit(self) -> None:
         if self._pidfd is not None:
             with contextlib.suppress(OSError):
-                signal.pidfd_send_signal(self._pidfd, number)
+                signal.pidfd_send_signal(self._pidfd, signal.SIGXCPU)
 
     def _finish(self, ending: judge.Ending | None) -> None:
         """Kill everything of the run; what it says from now on is not heard."""
         self._phases.measure()
         self._finished, self._ending = True, ending
-        # A kill cannot be taken back: only where somebody else writes to the same folder next is
-        # the end of a well ended run worth waiting for.
+        # The connection's end is a kill too, and cannot be taken back: only where somebody else
+        # writes to the same folder next is the end of a well ended run worth waiting for.
         self._ended = ending is None and self._problem is None and not self._order.writable
         self._deadline = time.monotonic() + _END_S
-        with contextlib.suppress(OSError):
-            self._connection.send(b"kill")
+        if not self._ended:
+            with contextlib.suppress(OSError):
+                self._connection.send(b"kill")
         self._channels.drain_texts()
 
     def _fail(self, problem: str) -> None:
@@ -301,7 +263,7 @@ class Keeper:
 
     def _judge(self) -> Verdict:
         status = self._status or {}
-        if not self._finished and self._started is None and self._problem is None:
+        if not self._finished and not self._started and self._problem is None:
             self._problem = (
                 f"the sandbox could not be set up: {self._channels.log.text() or 'it ended'}"
             )
@@ -318,41 +280,16 @@ class Keeper:
             msg = f"{self._order.key}: {self._problem}"
             raise OSError(msg)
         ending = self._ending
-        if ending is not None and ending.reason in (
-            Reason.CRASHED,
-            Reason.USER_ERROR,
-            Reason.NO_RESULT,
-            Reason.OUT_OF_MEMORY,
-        ):
-            ending = self._look_for_cause(ending, status)
-        return self._verdict(ending)
-
-    def _look_for_cause(self, ending: judge.Ending, status: dict[str, Any]) -> judge.Ending:
-        """Prefer what the kernel counted to what the fold said."""
-        if status.get("oom_kills") and ending.reason != Reason.OUT_OF_MEMORY:
-            return endings.memory(self._order, ending)
-        return ending
-
-    def _verdict(self, ending: judge.Ending | None) -> Verdict:
-        log = self._channels.log.text()
-        faults = judge.trim_dump(self._channels.faults.text())
-        shown = ending is not None and ending.reason in (Reason.CRASHED, Reason.HARD_TIMEOUT)
-        if faults and shown:
-            log += ("" if log.endswith("\n") or not log else "\n") + faults
-        outputs: tuple[Output, ...] = self._channels.outputs
-        if ending is None:
-            return Verdict(
-                reason=None, log=log, measures=dict(self._phases.measures), outputs=outputs
-            )
-        return Verdict(
-            reason=ending.reason,
+        if ending is not None and ending.reason in _BY_MEMORY and status.get("oom_kills"):
+            # What the kernel counted is preferred to what the fold said.
+            ending = endings.memory(self._order, ending)
+        return judge.verdict(
+            ending,
             phase=self._phases.running,
-            detail=ending.detail,
-            traceback=ending.traceback,
-            user_line=ending.user_line,
-            log=log,
+            log=self._channels.log.text(),
+            faults=self._channels.faults.text(),
             measures=dict(self._phases.measures),
-            outputs=outputs,
+            outputs=self._channels.outputs,
         )
 
     def _disarm(self) -> None:

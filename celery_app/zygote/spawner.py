@@ -70,6 +70,8 @@ def _init(control: socket.socket, base: str, room: str) -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     _answer(control, lambda: mounts.make_root(base, room, _FIRST_SIZE))
+    wire.rehearse()
+    mounts.rehearse()
     while True:
         try:
             message, _ = wire.receive(control)

@@ -118,6 +118,27 @@ export class Lab {
     throw new Error(`Tab does not lead to ${String(wanted)}.`);
   }
 
+  /** Give the panel a width by its handle: below JupyterLab's least one, too. */
+  async widen(width: number): Promise<void> {
+    await this.page.addStyleTag({
+      content: `:root { --jp-sidebar-min-width: ${Math.min(width, 250)}px; }`
+    });
+    // JupyterLab looks at least widths when a side bar is shown.
+    await this.run('application:toggle-left-area');
+    await this.run('application:toggle-left-area');
+    const box = await this.panel.boundingBox();
+    if (!box) {
+      throw new Error('The panel is not in sight.');
+    }
+    await this.page.mouse.move(box.x + box.width + 1, 500);
+    await this.page.mouse.down();
+    await this.page.mouse.move(box.x + width + 1, 500, { steps: 4 });
+    await this.page.mouse.up();
+    await expect
+      .poll(async () => Math.round((await this.panel.boundingBox())?.width ?? 0))
+      .toBe(width);
+  }
+
   /** Set one of JupyterLab's themes. */
   async theme(name: Theme): Promise<void> {
     await this.run('apputils:change-theme', { theme: THEMES[name] });

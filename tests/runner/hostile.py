@@ -268,6 +268,9 @@ os._exit(0)
 """,
         R.NO_RESULT,
         R.LIMIT_PROCESSES,
+        # Its own storm, and whatever else runs beside it, may keep it from its end for long.
+        soft_s=8,
+        hard_s=9,
     ),
     case("exec'ed child left", "subprocess.Popen(['sleep', '600'])\nreturn 'left'"),
     case(

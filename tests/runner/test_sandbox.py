@@ -95,12 +95,13 @@ def test_landlock_allows_what_was_named(tmp_path: Path) -> None:
 
     def attempt(work: Callable[[], object]) -> str:
         def locked() -> object:
-            landlock.restrict(
-                version,
+            rules = landlock.Rules(version)
+            rules.allow(
                 readable=[str(tmp_path / "read"), str(tmp_path / "missing")],
                 writable=[str(tmp_path / "write")],
                 shared=[str(tmp_path / "shared")],
             )
+            rules.restrict()
             return work()
 
         return in_child(locked)

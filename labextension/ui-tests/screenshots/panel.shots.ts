@@ -25,19 +25,6 @@ async function both(lab: Lab, name: string): Promise<void> {
   }
 }
 
-/** Give the panel a width by its handle. */
-async function widen({ page, panel }: Lab, width: number): Promise<void> {
-  const box = await panel.boundingBox();
-  if (!box) {
-    throw new Error('The panel is not in sight.');
-  }
-  const edge = box.x + box.width + 1;
-  await page.mouse.move(edge, 500);
-  await page.mouse.down();
-  await page.mouse.move(box.x + width + 1, 500, { steps: 4 });
-  await page.mouse.up();
-}
-
 test('pictures', async ({ lab, page, server }) => {
   await expect(lab.panel.getByText(/slots busy/).first()).toBeVisible();
   await both(lab, 'empty');
@@ -92,12 +79,12 @@ test('pictures', async ({ lab, page, server }) => {
 
   await row(good).getByRole('checkbox').click();
   await row(bad).getByRole('checkbox').click();
-  await widen(lab, 220);
+  await lab.widen(220);
   await both(lab, 'narrow');
   await lab.panel.getByRole('button', { name: 'Select nothing' }).click();
-  await widen(lab, 560);
+  await lab.widen(560);
   await both(lab, 'wide');
-  await widen(lab, 280);
+  await lab.widen(280);
 
   await server.down();
   await expect(lab.panel.getByText(/What you see is from before/)).toBeVisible();
