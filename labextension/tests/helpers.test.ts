@@ -180,8 +180,9 @@ describe('the list of submissions', () => {
 
 describe('numbers', () => {
   it('are written for people', () => {
-    expect([0.123, 4.56, 59.6, 125, 7260].map(duration)).toEqual([
+    expect([0.123, 3, 4.56, 59.6, 125, 7260].map(duration)).toEqual([
       '0.12 s',
+      '3 s',
       '4.6 s',
       '1 min 00 s',
       '2 min 05 s',

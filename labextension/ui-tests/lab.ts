@@ -121,7 +121,7 @@ export class Lab {
   /** Give the panel a width by its handle: below JupyterLab's least one, too. */
   async widen(width: number): Promise<void> {
     await this.page.addStyleTag({
-      content: `:root { --jp-sidebar-min-width: ${Math.min(width, 250)}px; }`
+      content: `:root { --jp-sidebar-min-width: ${Math.min(width, 250)}px !important; }`
     });
     // JupyterLab looks at least widths when a side bar is shown.
     await this.run('application:toggle-left-area');

@@ -1,16 +1,19 @@
 /** Data and models that are sent to the server. */
 
-/** Iris-like rows that need no package: three classes that two columns tell apart. */
+/** Iris-like rows that need no package: three classes, two of which are not easy to tell apart. */
 export function irisCsv(rows = 150): string {
   const species = ['setosa', 'versicolor', 'virginica'];
   const lines = ['sepal length,sepal width,petal length,petal width,species'];
   for (let n = 0; n < rows; n++) {
     const kind = n % 3;
-    const wobble = ((n * 37) % 11) / 10;
-    const cells = [5 + kind * 0.8 + wobble, 3 + wobble / 2, 1.4 + kind * 2 + wobble / 3];
-    lines.push(
-      [...cells.map(x => x.toFixed(1)), (0.2 + kind * 0.9).toFixed(1), species[kind]].join()
-    );
+    const spread = (prime: number): number => ((n * prime) % 101) / 101;
+    const cells = [
+      5 + kind * 0.6 + spread(37) * 1.5,
+      2.5 + spread(53),
+      1.2 + kind * 1.5 + spread(71) * 1.9,
+      0.2 + kind * 0.6 + spread(29) * 0.9
+    ];
+    lines.push([...cells.map(x => x.toFixed(1)), species[kind]].join());
   }
   return `${lines.join('\n')}\n`;
 }

@@ -1,11 +1,11 @@
 /** Numbers as a person reads them. */
 
-/** A duration in seconds: `0.42 s`, `12 s`, `3 min 05 s`, `2 h 10 min`. */
+/** A duration in seconds: `0.42 s`, `3 s` if it is that, `12 s`, `3 min 05 s`, `2 h 10 min`. */
 export function duration(seconds: number | null | undefined): string {
   if (seconds === null || seconds === undefined || !Number.isFinite(seconds)) {
     return '';
   }
-  if (seconds < 10) {
+  if (seconds < 10 && !Number.isInteger(seconds)) {
     return `${seconds.toFixed(seconds < 1 ? 2 : 1)} s`;
   }
   const whole = Math.round(seconds);
