@@ -17,6 +17,7 @@ from datarun_ext.errors import NotAuthenticated
 from datarun_ext.services.database import Database, check_journal
 from datarun_ext.services.datasets import Datasets
 from datarun_ext.services.dispatch import Dispatcher, Publisher
+from datarun_ext.services.ending import end_tasks
 from datarun_ext.services.events import EventHub
 from datarun_ext.services.folds import Folds
 from datarun_ext.services.gate import Gate
@@ -152,11 +153,8 @@ class Master:
         """End the children and close everything; what runs is sent again by the next master."""
         if self._started is not None:
             # First of all: what is still starting would go on to start more.
-            self._started.cancel()
-            await asyncio.gather(self._started, return_exceptions=True)
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+            await end_tasks([self._started])
+        await end_tasks(self._tasks)
         if self.pool is not None:
             with contextlib.suppress(Exception):
                 await self.pool.stop()

@@ -21,6 +21,7 @@ import redis
 from datarun_ext.config import Settings
 from datarun_ext.errors import Unavailable
 from datarun_ext.services import children
+from datarun_ext.services.ending import end_tasks
 from datarun_ext.services.share import Share, Shared, ping
 
 log = logging.getLogger("datarun.pool")
@@ -88,8 +89,7 @@ class Pool:
     async def stop(self) -> None:
         """End the children, and give the lock to whoever wants it."""
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await end_tasks([self._task])
         await asyncio.get_running_loop().run_in_executor(self._forker, self._end_children)
         if self._runner is not None:
             await self.events.runner_died(self._runner.pid, False)

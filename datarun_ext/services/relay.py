@@ -12,6 +12,8 @@ from typing import Any
 from redis import RedisError
 from redis.asyncio import Redis
 
+from datarun_ext.services.ending import end_tasks
+
 log = logging.getLogger("datarun.relay")
 
 CHANNEL = "datarun:events"
@@ -46,9 +48,7 @@ class RedisRelay:
 
     async def close(self) -> None:
         """Stop speaking and listening."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end_tasks(self._tasks)
         self._tasks = []
         if self._redis is not None:
             with contextlib.suppress(RedisError, OSError):
